@@ -1,0 +1,18 @@
+//! What both daemons agree on.
+//!
+//! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`secret`], [`config`].
+//! Parts with effects: [`seal`] (keys), [`store`] (SQLite; all SQL lives there), [`chain`] (RPC), [`http`], [`telemetry`].
+
+pub mod authorization;
+pub mod chain;
+pub mod clock;
+pub mod code;
+pub mod config;
+pub mod contract;
+pub mod http;
+pub mod id;
+pub mod merkle;
+pub mod seal;
+pub mod secret;
+pub mod store;
+pub mod telemetry;

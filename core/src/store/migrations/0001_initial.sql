@@ -1,0 +1,221 @@
+-- Conventions. Ids are 16-byte UUIDs, addresses 20 bytes, hashes 32. `*_at_ms` is Unix time in milliseconds from this
+-- server's clock; `expiry`, `deadline` and `timestamp` are Unix seconds of chain time. `sealed` columns are envelopes
+-- (core/src/seal.rs). Each table has one writer: the relayer owns the first half, the indexer the second.
+
+-- ---- relayer: keys and people -------------------------------------------------------------------------------------
+
+CREATE TABLE data_keys (
+    version       INTEGER PRIMARY KEY,
+    wrapped       BLOB    NOT NULL,
+    created_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE accounts (
+    id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    wallet        BLOB    NOT NULL UNIQUE CHECK (length(wallet) = 20),
+    seed_sealed   BLOB    NOT NULL,
+    created_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE login_nonces (
+    nonce         TEXT    PRIMARY KEY,
+    expires_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sessions (
+    id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    account_id    BLOB    NOT NULL REFERENCES accounts (id),
+    domain        TEXT    NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    ended_at_ms   INTEGER
+) STRICT;
+
+CREATE TABLE contacts (
+    id                      BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    account_id              BLOB    NOT NULL REFERENCES accounts (id),
+    channel                 TEXT    NOT NULL CHECK (channel IN ('email', 'sms', 'webhook', 'inapp')),
+    address_sealed          BLOB    NOT NULL,
+    address_tag             BLOB    NOT NULL CHECK (length(address_tag) = 32),
+    created_at_ms           INTEGER NOT NULL,
+    confirmed_at_ms         INTEGER,
+    removed_at_ms           INTEGER,
+    -- the confirmation that runs: its digits derive from the seed, the contact's id and this counter
+    challenge               INTEGER NOT NULL DEFAULT 0,
+    challenge_attempts      INTEGER NOT NULL DEFAULT 0,
+    challenge_expires_at_ms INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE UNIQUE INDEX contacts_address ON contacts (account_id, channel, address_tag) WHERE removed_at_ms IS NULL;
+
+-- Messages that owe nothing to the chain. No digits are stored: the sender derives them.
+CREATE TABLE notices (
+    id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    account_id    BLOB    NOT NULL REFERENCES accounts (id),
+    contact_id    BLOB    NOT NULL REFERENCES contacts (id),
+    kind          TEXT    NOT NULL CHECK (kind IN ('contact-confirmation')),
+    challenge     INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL
+) STRICT;
+
+-- ---- relayer: requests and the way to the chain -------------------------------------------------------------------
+
+CREATE TABLE requests (
+    id                   BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    account_id           BLOB    NOT NULL REFERENCES accounts (id),
+    session_id           BLOB    NOT NULL REFERENCES sessions (id),
+    contact_id           BLOB    NOT NULL REFERENCES contacts (id),
+    idempotency_key      TEXT,
+    body_hash            BLOB    NOT NULL CHECK (length(body_hash) = 32),
+    reference            TEXT    NOT NULL,
+    purpose              BLOB    NOT NULL CHECK (length(purpose) = 32),
+    action               BLOB    NOT NULL CHECK (length(action) = 32),
+    payload_hash         BLOB    CHECK (length(payload_hash) = 32),
+    authorization_sealed BLOB    NOT NULL,
+    created_at_ms        INTEGER NOT NULL,
+    state                TEXT    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'batched', 'failed')),
+    failure              TEXT,
+    failed_at_ms         INTEGER,
+    max_attempts         INTEGER NOT NULL CHECK (max_attempts BETWEEN 1 AND 5),
+    attempts             INTEGER NOT NULL DEFAULT 0,
+    unlocked_at_ms       INTEGER,
+    locked_at_ms         INTEGER,
+    CHECK (attempts <= max_attempts)
+) STRICT;
+CREATE UNIQUE INDEX requests_idempotency ON requests (account_id, idempotency_key);
+CREATE INDEX requests_queue ON requests (purpose, id) WHERE state = 'queued';
+CREATE INDEX requests_account ON requests (account_id, id);
+
+-- Guesses that were evaluated or are being evaluated; a right one is taken out again.
+CREATE TABLE guesses (
+    id         INTEGER PRIMARY KEY,
+    account_id BLOB    NOT NULL REFERENCES accounts (id),
+    request_id BLOB    NOT NULL REFERENCES requests (id),
+    made_at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX guesses_account ON guesses (account_id, made_at_ms);
+
+-- `fence` rises each time a process takes the issuer key; a commit with an older fence is refused.
+CREATE TABLE issuers (
+    address    BLOB    PRIMARY KEY CHECK (length(address) = 20),
+    fence      INTEGER NOT NULL,
+    next_nonce INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE serials (
+    issuer  BLOB    NOT NULL,
+    purpose BLOB    NOT NULL,
+    next    INTEGER NOT NULL,
+    PRIMARY KEY (issuer, purpose)
+) STRICT;
+
+CREATE TABLE batches (
+    id            INTEGER PRIMARY KEY,
+    issuer        BLOB    NOT NULL,
+    purpose       BLOB    NOT NULL,
+    first         INTEGER NOT NULL,
+    size          INTEGER NOT NULL CHECK (size BETWEEN 1 AND 80),
+    root          BLOB    NOT NULL CHECK (length(root) = 32),
+    nonce         INTEGER NOT NULL,
+    deadline      INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    state         TEXT    NOT NULL DEFAULT 'signed' CHECK (state IN ('signed', 'mined', 'final', 'dead')),
+    tx_hash       BLOB,
+    block_number  INTEGER,
+    block_hash    BLOB,
+    UNIQUE (issuer, purpose, first),
+    UNIQUE (issuer, nonce)
+) STRICT;
+CREATE INDEX batches_open ON batches (issuer, nonce) WHERE state IN ('signed', 'mined');
+
+-- Every signed form of a batch's transaction; all have the batch's nonce and contents and differ in fees alone.
+CREATE TABLE transactions (
+    hash                         BLOB    PRIMARY KEY CHECK (length(hash) = 32),
+    batch_id                     INTEGER NOT NULL REFERENCES batches (id),
+    raw                          BLOB    NOT NULL,
+    max_fee_per_gas_wei          TEXT    NOT NULL,
+    max_priority_fee_per_gas_wei TEXT    NOT NULL,
+    signed_at_ms                 INTEGER NOT NULL
+) STRICT;
+CREATE INDEX transactions_batch ON transactions (batch_id);
+
+-- One row for each number that a request was given. A request has a second row only after its first batch died.
+CREATE TABLE issuances (
+    on_chain_id BLOB    PRIMARY KEY CHECK (length(on_chain_id) = 32),
+    request_id  BLOB    NOT NULL REFERENCES requests (id),
+    batch_id    INTEGER NOT NULL REFERENCES batches (id),
+    serial      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX issuances_request ON issuances (request_id, serial);
+CREATE INDEX issuances_batch ON issuances (batch_id, serial);
+
+-- ---- indexer: what the chain says ----------------------------------------------------------------------------------
+
+-- The last block applied, one row per (chain, verifier).
+CREATE TABLE cursors (
+    chain_id INTEGER NOT NULL,
+    verifier BLOB    NOT NULL,
+    number   INTEGER NOT NULL,
+    hash     BLOB    NOT NULL,
+    PRIMARY KEY (chain_id, verifier)
+) STRICT;
+
+CREATE TABLE blocks (
+    hash        BLOB    PRIMARY KEY CHECK (length(hash) = 32),
+    number      INTEGER NOT NULL,
+    parent_hash BLOB    NOT NULL,
+    timestamp   INTEGER NOT NULL,
+    canonical   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX blocks_number ON blocks (number) WHERE canonical = 1;
+
+-- The verifier's events; never deleted, an orphaned one has canonical = 0. An otp-set row repeats its batch's facts.
+CREATE TABLE events (
+    block_hash   BLOB    NOT NULL,
+    log_index    INTEGER NOT NULL,
+    block_number INTEGER NOT NULL,
+    timestamp    INTEGER NOT NULL,
+    tx_hash      BLOB    NOT NULL,
+    canonical    INTEGER NOT NULL,
+    kind         TEXT    NOT NULL,
+    on_chain_id  BLOB,
+    root         BLOB,
+    issuer       BLOB,
+    purpose      BLOB,
+    serial       INTEGER,
+    first        INTEGER,
+    size         INTEGER,
+    expiry       INTEGER,
+    subject      BLOB,
+    action       BLOB,
+    party        BLOB,
+    PRIMARY KEY (block_hash, log_index)
+) STRICT;
+CREATE INDEX events_id ON events (on_chain_id, kind);
+CREATE INDEX events_root ON events (root, kind);
+CREATE INDEX events_place ON events (block_number, log_index) WHERE canonical = 1;
+
+-- ---- indexer: messages ---------------------------------------------------------------------------------------------
+
+-- The outbox: at most one row, and so one message, per code and channel, or per notice.
+CREATE TABLE deliveries (
+    message_id         TEXT    PRIMARY KEY,
+    request_id         BLOB    REFERENCES requests (id),
+    on_chain_id        BLOB,
+    notice_id          BLOB    UNIQUE REFERENCES notices (id),
+    contact_id         BLOB    NOT NULL,
+    channel            TEXT    NOT NULL,
+    state              TEXT    NOT NULL DEFAULT 'pending'
+                               CHECK (state IN ('pending', 'sent', 'cancelled', 'expired', 'dead')),
+    attempts           INTEGER NOT NULL DEFAULT 0,
+    created_at_ms      INTEGER NOT NULL,
+    due_at_ms          INTEGER NOT NULL,
+    lease_until_ms     INTEGER NOT NULL DEFAULT 0,
+    expires_at_ms      INTEGER NOT NULL,
+    sent_at_ms         INTEGER,
+    error              TEXT,
+    UNIQUE (on_chain_id, channel),
+    CHECK ((notice_id IS NULL) <> (on_chain_id IS NULL))
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries (due_at_ms) WHERE state = 'pending';
+CREATE INDEX deliveries_request ON deliveries (request_id);

@@ -1,0 +1,116 @@
+//! The SQLite store: one file, one writer per table (named in `migrations/`), all SQL of the workspace.
+//!
+//! Reads go to a pool; writes go through one connection and begin with `BEGIN IMMEDIATE`, so a read inside decides on
+//! what is really there. `synchronous=FULL`: what was answered with 202 survives a power cut.
+
+mod accounts;
+mod chain;
+mod contacts;
+mod data_keys;
+mod deliveries;
+mod issuance;
+mod requests;
+mod story;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use self::{accounts::*, chain::*, contacts::*, deliveries::*, issuance::*, requests::*, story::*};
+
+/// How long a statement waits for the other daemon's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const READERS: u32 = 4;
+
+/// The store failed: full, locked beyond the timeout, damaged, or not there. Never "not found", which is an `Option`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite's word.
+    #[error("store: {0}")]
+    Sqlite(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("store migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what no code of ours writes.
+    #[error("store: damaged row in {table}")]
+    Damaged {
+        /// Where.
+        table: &'static str,
+    },
+    /// Another process has taken the issuer key since: this one must stop.
+    #[error("store: the issuer key was taken by another process (fence {held}, now {current})")]
+    Fenced {
+        /// This process's fence.
+        held: i64,
+        /// The fence in the table.
+        current: i64,
+    },
+}
+
+/// A handle to the database file; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    writer: SqlitePool,
+}
+
+/// An open `BEGIN IMMEDIATE` transaction; rolled back when dropped without commit.
+type Write = Transaction<'static, Sqlite>;
+
+impl Store {
+    /// Opens the file, makes it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database of ours, or was written by a newer version.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        migrate(&writer).await?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        Ok(Self { readers, writer })
+    }
+
+    /// Answers when the file can be read: for readiness.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Closes every connection, which folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn write(&self) -> Result<Write, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Both daemons may start on an empty file at once; the second one's attempt then fails on a table that exists by now,
+/// and succeeds when it looks again.
+async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+    let migrator = sqlx::migrate!("src/store/migrations");
+    for _ in 0..3 {
+        if migrator.run(pool).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(migrator.run(pool).await?)
+}
