@@ -2,7 +2,8 @@
 pragma solidity 0.8.30;
 
 import {IOtpVerifier} from "./interfaces/IOtpVerifier.sol";
-import {CodeStates} from "./libraries/CodeStates.sol";
+import {Batch, Batches, Packed} from "./libraries/Batches.sol";
+import {OtpHash} from "./libraries/OtpHash.sol";
 import {OtpTree} from "./libraries/OtpTree.sol";
 import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Initializable.sol";
@@ -16,15 +17,8 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 /// @dev Reentrancy: the one call that leaves this contract is ERC-1271's staticcall in verifyFor, before any read that
 /// it could make stale; a static context changes nothing here either.
 contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, PausableUpgradeable, EIP712Upgradeable {
-    using CodeStates for uint160;
-
-    /// @dev One slot, for the whole life of its codes. `expiry` is never 0 in a batch that exists.
-    struct Batch {
-        uint40 expiry;
-        uint16 grace;
-        uint40 first;
-        uint160 states;
-    }
+    using Batches for Batch;
+    using Batches for Packed;
 
     /// @custom:storage-location erc7201:otp.storage.OtpVerifier
     struct Storage {
@@ -86,7 +80,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         returns (bytes32 root)
     {
         Policy memory policy = _takeSerials(purpose, serial, 1, deadline);
-        root = OtpTree.leaf(purpose, serial, id);
+        root = OtpHash.leafOf(purpose, serial, id);
         _storeBatch(root, purpose, serial, 1, policy);
         emit OtpSet(id, root, serial);
     }
@@ -98,7 +92,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         onlyRole(ISSUER_ROLE)
         returns (bytes32 root)
     {
-        if (ids.length == 0 || ids.length > CodeStates.CAPACITY) revert BadBatchSize(ids.length);
+        if (ids.length == 0 || ids.length > Batches.CAPACITY) revert BadBatchSize(ids.length);
         Policy memory policy = _takeSerials(purpose, first, ids.length, deadline);
         root = OtpTree.rootOf(purpose, first, ids);
         _storeBatch(root, purpose, first, ids.length, policy);
@@ -124,11 +118,11 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     /// a batch would make its used codes good again.
     function _storeBatch(bytes32 root, bytes32 purpose, uint256 first, uint256 size, Policy memory policy) private {
         Batch storage batch = _storage().batches[msg.sender][root];
-        if (batch.expiry != 0) revert DuplicateBatch(root);
+        if (batch.load().exists()) revert DuplicateBatch(root);
         uint256 expiry = block.timestamp + policy.ttl;
         // casts: seconds of the next 30,000 years; first is below SERIAL_END
         // forge-lint: disable-next-line(unsafe-typecast)
-        (batch.expiry, batch.grace, batch.first, batch.states) = (uint40(expiry), policy.grace, uint40(first), 0);
+        batch.store(Batches.pack(uint40(expiry), policy.grace, uint40(first)));
         // forge-lint: disable-next-line(unsafe-typecast)
         emit OtpBatchSet(root, msg.sender, purpose, first, size, uint64(expiry));
     }
@@ -141,7 +135,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         whenNotPaused
         returns (bool)
     {
-        _verify(ticket, msg.sender, action, code, CodeStates.VERIFIED);
+        _verify(ticket, msg.sender, action, code, Batches.VERIFIED);
         return true;
     }
 
@@ -159,7 +153,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         if (!SignatureChecker.isValidSignatureNowCalldata(subject, digest, signature)) {
             revert InvalidSignature(subject);
         }
-        _verify(ticket, subject, action, code, CodeStates.VERIFIED);
+        _verify(ticket, subject, action, code, Batches.VERIFIED);
         return true;
     }
 
@@ -170,15 +164,15 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     {
         if (ticket.purpose != purpose) revert WrongPurpose(ticket.purpose);
         bytes32 id = ticket.id;
-        (Batch storage batch, uint256 place) = _find(ticket);
-        uint256 state = batch.states.at(place);
-        if (state == CodeStates.REVOKED) revert OtpIsRevoked(id);
-        if (state == CodeStates.CONSUMED) revert OtpUsed(id);
-        if (state == CodeStates.ISSUED) revert OtpNotVerified(id);
-        uint256 last = uint256(batch.expiry) + batch.grace;
+        (Batch storage slot, Packed batch, uint256 place) = _find(ticket);
+        uint256 state = batch.stateAt(place);
+        if (state == Batches.REVOKED) revert OtpIsRevoked(id);
+        if (state == Batches.CONSUMED) revert OtpUsed(id);
+        if (state == Batches.ISSUED) revert OtpNotVerified(id);
+        uint256 last = batch.expiryOf() + batch.graceOf();
         if (_isPast(last)) revert OtpExpired(id, last);
-        if (_computeId(ticket, subject, _actionOf(msg.sender, payloadHash), codeHash) != id) revert WrongCode(id);
-        batch.states = batch.states.with(place, CodeStates.CONSUMED);
+        if (_idOf(ticket, subject, OtpHash.actionOf(msg.sender, payloadHash), codeHash) != id) revert WrongCode(id);
+        slot.store(batch.withState(place, Batches.CONSUMED));
         emit OtpConsumed(id, subject, msg.sender, ticket.issuer, purpose);
     }
 
@@ -191,7 +185,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         string calldata code
     ) external whenNotPaused {
         if (ticket.purpose != purpose) revert WrongPurpose(ticket.purpose);
-        _verify(ticket, subject, _actionOf(msg.sender, payloadHash), code, CodeStates.CONSUMED);
+        _verify(ticket, subject, OtpHash.actionOf(msg.sender, payloadHash), code, Batches.CONSUMED);
         emit OtpConsumed(ticket.id, subject, msg.sender, ticket.issuer, purpose);
     }
 
@@ -200,13 +194,13 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         private
     {
         bytes32 id = ticket.id;
-        (Batch storage batch, uint256 place) = _find(ticket);
-        uint256 state = batch.states.at(place);
-        if (state == CodeStates.REVOKED) revert OtpIsRevoked(id);
-        if (state != CodeStates.ISSUED) revert OtpUsed(id);
-        if (_isPast(batch.expiry)) revert OtpExpired(id, batch.expiry);
-        if (_computeId(ticket, subject, action, keccak256(bytes(code))) != id) revert WrongCode(id);
-        batch.states = batch.states.with(place, newState);
+        (Batch storage slot, Packed batch, uint256 place) = _find(ticket);
+        uint256 state = batch.stateAt(place);
+        if (state == Batches.REVOKED) revert OtpIsRevoked(id);
+        if (state != Batches.ISSUED) revert OtpUsed(id);
+        if (_isPast(batch.expiryOf())) revert OtpExpired(id, batch.expiryOf());
+        if (_idOf(ticket, subject, action, OtpHash.codeHashOf(code)) != id) revert WrongCode(id);
+        slot.store(batch.withState(place, newState));
         emit OtpVerified(id, subject, action, ticket.issuer, ticket.purpose);
     }
 
@@ -219,9 +213,9 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         for (uint256 i = 0; i < tickets.length; ++i) {
             Ticket calldata ticket = tickets[i];
             if (!any && ticket.issuer != msg.sender) _checkRole(GUARDIAN_ROLE);
-            (Batch storage batch, uint256 place) = _find(ticket);
-            if (batch.states.at(place) >= CodeStates.CONSUMED) continue;
-            batch.states = batch.states.with(place, CodeStates.REVOKED);
+            (Batch storage slot, Packed batch, uint256 place) = _find(ticket);
+            if (batch.stateAt(place) >= Batches.CONSUMED) continue;
+            slot.store(batch.withState(place, Batches.REVOKED));
             emit OtpRevoked(ticket.id, ticket.issuer, msg.sender);
         }
     }
@@ -230,11 +224,12 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     function revokeBatches(address issuer, bytes32[] calldata roots) external {
         if (!hasRole(GUARDIAN_ROLE, msg.sender)) _checkRole(msg.sender == issuer ? ISSUER_ROLE : GUARDIAN_ROLE);
         for (uint256 i = 0; i < roots.length; ++i) {
-            Batch storage batch = _storage().batches[issuer][roots[i]];
-            if (batch.expiry == 0) revert UnknownOtp(roots[i]);
-            uint160 revoked = batch.states.revokeAll();
-            if (batch.states == revoked) continue;
-            batch.states = revoked;
+            Batch storage slot = _storage().batches[issuer][roots[i]];
+            Packed batch = slot.load();
+            if (!batch.exists()) revert UnknownOtp(roots[i]);
+            Packed revoked = batch.withAllRevoked();
+            if (Packed.unwrap(revoked) == Packed.unwrap(batch)) continue;
+            slot.store(revoked);
             emit OtpBatchRevoked(roots[i], issuer, msg.sender);
         }
     }
@@ -277,21 +272,19 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         address subject,
         bytes32 action,
         bytes32 codeHash
-    ) public view returns (bytes32) {
-        return keccak256(
-            abi.encode(block.chainid, address(this), issuer, purpose, uint256(serial), subject, action, codeHash)
-        );
+    ) external view returns (bytes32) {
+        return OtpHash.idOf(issuer, purpose, serial, subject, action, codeHash);
     }
 
     /// @inheritdoc IOtpVerifier
     function statusOf(Ticket calldata ticket) external view returns (Status) {
-        (bool found, Batch storage batch, uint256 place) = _locate(ticket);
+        (bool found,, Packed batch, uint256 place) = _locate(ticket);
         if (!found) return Status.Unknown;
-        uint256 state = batch.states.at(place);
-        if (state == CodeStates.REVOKED) return Status.Revoked;
-        if (state == CodeStates.CONSUMED) return Status.Consumed;
-        if (state == CodeStates.VERIFIED) return Status.Verified;
-        return _isPast(batch.expiry) ? Status.Expired : Status.Issued;
+        uint256 state = batch.stateAt(place);
+        if (state == Batches.REVOKED) return Status.Revoked;
+        if (state == Batches.CONSUMED) return Status.Consumed;
+        if (state == Batches.VERIFIED) return Status.Verified;
+        return _isPast(batch.expiryOf()) ? Status.Expired : Status.Issued;
     }
 
     /// @inheritdoc IOtpVerifier
@@ -317,31 +310,36 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     // --- internal
 
     /// @dev The batch that the ticket proves itself into, and its place there.
-    function _locate(Ticket calldata ticket) private view returns (bool found, Batch storage batch, uint256 place) {
-        bytes32 root =
-            MerkleProof.processProofCalldata(ticket.proof, OtpTree.leaf(ticket.purpose, ticket.serial, ticket.id));
-        batch = _storage().batches[ticket.issuer][root];
+    function _locate(Ticket calldata ticket)
+        private
+        view
+        returns (bool found, Batch storage slot, Packed batch, uint256 place)
+    {
+        bytes32 leaf = OtpHash.leafOf(ticket.purpose, ticket.serial, ticket.id);
+        slot = _storage().batches[ticket.issuer][MerkleProof.processProofCalldata(ticket.proof, leaf)];
+        batch = slot.load();
         unchecked {
             // a serial below first wraps round to a place far too high
-            place = uint256(ticket.serial) - batch.first;
+            place = uint256(ticket.serial) - batch.firstOf();
         }
         // The leaf holds the serial, so a proof into a stored root puts it into the batch; the place is checked all the
         // same, since one too high would reach other bits of the slot.
-        found = batch.expiry != 0 && place < CodeStates.CAPACITY;
+        found = batch.exists() && place < Batches.CAPACITY;
     }
 
-    function _find(Ticket calldata ticket) private view returns (Batch storage batch, uint256 place) {
+    function _find(Ticket calldata ticket) private view returns (Batch storage slot, Packed batch, uint256 place) {
         bool found;
-        (found, batch, place) = _locate(ticket);
+        (found, slot, batch, place) = _locate(ticket);
         if (!found) revert UnknownOtp(ticket.id);
     }
 
-    function _computeId(Ticket calldata ticket, address subject, bytes32 action, bytes32 codeHash)
+    /// @dev What the ticket's id must be.
+    function _idOf(Ticket calldata ticket, address subject, bytes32 action, bytes32 codeHash)
         private
         view
         returns (bytes32)
     {
-        return computeId(ticket.issuer, ticket.purpose, ticket.serial, subject, action, codeHash);
+        return OtpHash.idOf(ticket.issuer, ticket.purpose, ticket.serial, subject, action, codeHash);
     }
 
     /// @dev At its last second everything still passes. Windows are 30 s at least, and no proposer can move a block's time
@@ -349,10 +347,6 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     function _isPast(uint256 last) private view returns (bool) {
         // forge-lint: disable-next-line(block-timestamp)
         return block.timestamp > last;
-    }
-
-    function _actionOf(address consumer, bytes32 payloadHash) private pure returns (bytes32) {
-        return keccak256(abi.encode(consumer, payloadHash));
     }
 
     function _grantFirst(bytes32 role, address account) private {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IOtpVerifier} from "../src-sol/interfaces/IOtpVerifier.sol";
+import {Fixture} from "./utils/Fixture.sol";
+import {IVerifier} from "./utils/IVerifier.sol";
+import {TransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
+import {console} from "forge-std/console.sol";
+
+/// @notice The gas goals of the protocol, in whole transactions: with 21,000 and calldata, every slot cold. In isolation
+/// mode forge runs each call of a test as a transaction of its own, and `lastCallGas` tells what it cost.
+abstract contract GasBase is Fixture {
+    bytes32[] internal ids;
+
+    function _measure(string memory what) internal view returns (uint256 gas) {
+        gas = vm.lastCallGas().gasTotalUsed;
+        console.log(what, gas);
+    }
+
+    function _setOtp() internal returns (uint256) {
+        _issue(); // an issuer's very first code of a purpose pays for the slot of its serial
+        uint40 serial = verifier.nextSerial(issuer, WITHDRAW);
+        bytes32 id = _id(issuer, WITHDRAW, serial, subject, _action(), CODE);
+        uint64 deadline = _soon();
+        vm.prank(issuer);
+        verifier.setOtp(WITHDRAW, serial, id, deadline);
+        return _measure("setOtp");
+    }
+
+    function _setOtps(uint256 size) internal returns (uint256) {
+        _issue();
+        uint40 first = verifier.nextSerial(issuer, WITHDRAW);
+        bytes32[] memory batch = _ids(issuer, WITHDRAW, first, size);
+        uint64 deadline = _soon();
+        vm.prank(issuer);
+        verifier.setOtps(WITHDRAW, first, batch, deadline);
+        return _measure("setOtps") / size;
+    }
+
+    function _verifyIn(uint256 size, uint256 place) internal returns (uint256) {
+        (IOtpVerifier.Ticket memory ticket,) = _issueBatch(issuer, WITHDRAW, size, place);
+        bytes32 action = _action();
+        vm.prank(subject);
+        verifier.verify(ticket, action, CODE);
+        return _measure("verify");
+    }
+}
+
+/// @notice The implementation called directly. Its constructor disabled initializers, so its storage is opened here.
+/// forge-config: default.isolate = true
+contract GasTest is GasBase {
+    /// @dev ERC-7201 slot of OpenZeppelin's Initializable.
+    bytes32 private constant INITIALIZABLE = 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00;
+
+    function _deployVerifier() internal override returns (IVerifier implementation) {
+        implementation = _implementation();
+        vm.store(address(implementation), INITIALIZABLE, 0);
+        (bool ok,) = address(implementation).call(_initializeCall());
+        assertTrue(ok);
+    }
+
+    function test_SetOtp() external {
+        assertLe(_setOtp(), 64_000);
+    }
+
+    function test_SetOtps_PerIdOf80() external {
+        assertLe(_setOtps(80), 3400);
+    }
+
+    function test_Verify_Alone() external {
+        assertLe(_verifyIn(1, 0), 37_000);
+    }
+
+    function test_Verify_InABatchOf80() external {
+        assertLe(_verifyIn(80, 0), 41_500);
+        assertLe(_verifyIn(80, 79), 41_500);
+    }
+
+    function test_Others() external {
+        (IOtpVerifier.Ticket memory ticket,) = _issueBatch(issuer, WITHDRAW, 1, 0);
+        _verify(ticket);
+        _consume(ticket);
+        _measure("consume");
+
+        (ticket,) = _issueBatch(issuer, WITHDRAW, 1, 0);
+        vm.prank(consumer);
+        verifier.verifyAndConsume(ticket, subject, WITHDRAW, PAYLOAD_HASH, CODE);
+        _measure("verifyAndConsume");
+
+        (ticket,) = _issueBatch(issuer, WITHDRAW, 1, 0);
+        _revoke(ticket);
+        _measure("revoke");
+
+        bytes32 root;
+        (ticket, root) = _issueBatch(issuer, WITHDRAW, 80, 0);
+        vm.prank(issuer);
+        verifier.revokeBatches(issuer, _roots(root));
+        _measure("revokeBatches (80)");
+    }
+}
+
+/// @notice The same behind the proxy that the deployment uses, for the table only.
+/// forge-config: default.isolate = true
+contract GasProxyTest is GasBase {
+    function _deployVerifier() internal override returns (IVerifier) {
+        return
+            IVerifier(address(new TransparentUpgradeableProxy(address(_implementation()), governor, _initializeCall())));
+    }
+
+    function test_SetOtp() external {
+        _setOtp();
+    }
+
+    function test_SetOtps_PerIdOf80() external {
+        console.log("per id", _setOtps(80));
+    }
+
+    function test_Verify() external {
+        _verifyIn(1, 0);
+        _verifyIn(80, 0);
+    }
+}
