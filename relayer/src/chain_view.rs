@@ -9,9 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy::{
+    primitives::{Address, U256},
+    providers::Provider,
+};
 use otp_core::{
     chain::{self, Node, RpcFailure},
-    contract::OtpVerifier,
+    contract::{OtpVerifier, role},
     id::{Deployment, Purpose},
 };
 use tokio_util::sync::CancellationToken;
@@ -36,6 +40,10 @@ pub enum Unavailable {
     Chain,
     /// The contract is paused.
     Paused,
+    /// The signer lacks ISSUER_ROLE.
+    NoRole,
+    /// The signer's balance is below `signer.min_balance_wei`.
+    Unfunded,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -44,34 +52,68 @@ struct Snapshot {
     head_number: u64,
     head_timestamp_s: u64,
     paused: bool,
+    has_role: bool,
+    balance_wei: U256,
     policies: HashMap<Purpose, PolicyView>,
+}
+
+/// What the view is of: the contract, the signer, and the purposes that this relayer serves.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Chain and contract.
+    pub deployment: Deployment,
+    /// The issuing account.
+    pub issuer: Address,
+    /// The least balance with which it counts as funded.
+    pub min_balance_wei: U256,
+    /// Whose policies are read.
+    pub purposes: Vec<Purpose>,
 }
 
 /// The shared view; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ChainView {
     snapshot: Arc<RwLock<Snapshot>>,
+    watched: Arc<Watched>,
     fresh_for: Duration,
 }
 
 impl ChainView {
     /// A view that counts as unavailable until its first answer, and again `fresh_for` after its last one.
     #[must_use]
-    pub fn new(fresh_for: Duration) -> Self {
-        Self { snapshot: Arc::default(), fresh_for }
+    pub fn new(watched: Watched, fresh_for: Duration) -> Self {
+        Self { snapshot: Arc::default(), watched: Arc::new(watched), fresh_for }
+    }
+
+    /// What the view is of.
+    #[must_use]
+    pub fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     /// Whether codes can be issued now.
     ///
     /// # Errors
-    /// Why not.
+    /// The first reason why not.
     pub fn available(&self) -> Result<(), Unavailable> {
         let snapshot = self.read();
-        match snapshot.answered {
-            Some(at) if at.elapsed() <= self.fresh_for && snapshot.paused => Err(Unavailable::Paused),
-            Some(at) if at.elapsed() <= self.fresh_for => Ok(()),
-            _ => Err(Unavailable::Chain),
+        if snapshot.answered.is_none_or(|at| at.elapsed() > self.fresh_for) {
+            Err(Unavailable::Chain)
+        } else if snapshot.paused {
+            Err(Unavailable::Paused)
+        } else if !snapshot.has_role {
+            Err(Unavailable::NoRole)
+        } else if snapshot.balance_wei < self.watched.min_balance_wei {
+            Err(Unavailable::Unfunded)
+        } else {
+            Ok(())
         }
+    }
+
+    /// The signer's balance when the node was last asked.
+    #[must_use]
+    pub fn balance_wei(&self) -> U256 {
+        self.read().balance_wei
     }
 
     /// The policy of a purpose that this relayer serves.
@@ -97,15 +139,13 @@ impl ChainView {
     ///
     /// # Errors
     /// When any of the calls fails; the view keeps its last answer and grows old.
-    pub async fn refresh(
-        &self,
-        node: &Node,
-        deployment: &Deployment,
-        purposes: &[Purpose],
-    ) -> Result<(), RefreshError> {
+    pub async fn refresh(&self, node: &Node) -> Result<(), RefreshError> {
+        let Watched { deployment, issuer, purposes, .. } = &*self.watched;
         let contract = OtpVerifier::new(deployment.verifier, node);
         let (head_number, head_timestamp_s) = chain::head(node).await?;
         let paused = contract.paused().call().await?;
+        let has_role = contract.hasRole(role::ISSUER, *issuer).call().await?;
+        let balance_wei = node.get_balance(*issuer).await?;
         let mut policies = HashMap::new();
         for purpose in purposes {
             let policy = contract.policyOf(purpose.bytes32()).call().await?;
@@ -117,27 +157,47 @@ impl ChainView {
             };
             policies.insert(*purpose, view);
         }
-        let snapshot = Snapshot { answered: Some(Instant::now()), head_number, head_timestamp_s, paused, policies };
+        let answered = Some(Instant::now());
+        let snapshot = Snapshot { answered, head_number, head_timestamp_s, paused, has_role, balance_wei, policies };
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         Ok(())
     }
 
-    /// Refreshes every `period` until `shutdown`.
-    pub async fn follow(
-        self,
-        node: Node,
-        deployment: Deployment,
-        purposes: Vec<Purpose>,
-        period: Duration,
-        shutdown: CancellationToken,
-    ) {
+    /// Refreshes every `period` until `shutdown`, and says each time that availability changes.
+    pub async fn follow(self, node: Node, period: Duration, shutdown: CancellationToken) {
+        let mut told = None;
         loop {
-            if let Err(error) = self.refresh(&node, &deployment, &purposes).await {
+            if let Err(error) = self.refresh(&node).await {
                 tracing::warn!(%error, "the node did not answer");
+            }
+            let now = self.available();
+            if told != Some(now) {
+                self.tell(now);
+                told = Some(now);
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(period) => {}
+            }
+        }
+    }
+
+    fn tell(&self, now: Result<(), Unavailable>) {
+        let Watched { deployment, issuer, min_balance_wei, .. } = &*self.watched;
+        match now {
+            Ok(()) => tracing::info!(%issuer, "issuance is possible"),
+            Err(Unavailable::Chain) => {
+                tracing::warn!("issuance stops: the node cannot be reached; check chain.rpc_url")
+            }
+            Err(Unavailable::Paused) => {
+                tracing::warn!(verifier = %deployment.verifier, "issuance stops: the contract is paused")
+            }
+            Err(Unavailable::NoRole) => {
+                tracing::warn!(%issuer, "issuance stops: the signer lacks ISSUER_ROLE; grant it through the timelock");
+            }
+            Err(Unavailable::Unfunded) => {
+                let balance_wei = self.balance_wei();
+                tracing::warn!(%issuer, %balance_wei, %min_balance_wei, "issuance stops: fund the signer");
             }
         }
     }

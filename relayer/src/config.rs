@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use otp_core::{
     config::{Faults, KnownKey, Reader},
     id::{Deployment, Purpose},
@@ -29,6 +29,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// The issuing key.
     pub signer: SignerConfig,
+    /// `signer.min_balance_wei`: below it, issuance stops.
+    pub min_balance_wei: U256,
     /// Ports, origins, admin token.
     pub http: HttpConfig,
     /// How long a session lives.
@@ -175,6 +177,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let store_path = reader.or("store.path", "data/otp.db");
     let keys = read_keys(reader);
     let signer = read_signer(reader);
+    let min_balance_wei = reader.or("signer.min_balance_wei", "10000000000000000");
     let http = read_http(reader);
     let session_ttl = seconds(reader, "session.ttl_seconds", "900", 1..=86_400);
     let otp = read_otp(reader);
@@ -185,6 +188,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         store_path: store_path?,
         keys: keys?,
         signer: signer?,
+        min_balance_wei: min_balance_wei?,
         http: http?,
         session_ttl: session_ttl?,
         otp: otp?,
