@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {Vm} from "forge-std/Vm.sol";
+
+/// @dev A purpose's policy as the file says it. `waiver` says that a value outside of what is recommended is meant.
+struct PolicyConfig {
+    string purpose;
+    uint256 ttl;
+    uint256 grace;
+    uint256 maxAttempts;
+    bool enabled;
+    bool waiver;
+}
+
+/// @dev One network's deployment. Times in seconds.
+/// @param owners The Safe's owners.
+/// @param threshold How many of them sign, 2 at least.
+/// @param delay The timelock's delay: 24 h at least, 10 s on a local chain.
+/// @param guardian Holds GUARDIAN_ROLE beside the Safe: the faster one.
+/// @param issuers Hold ISSUER_ROLE; the second and on are standby.
+/// @param policies For login, withdraw, keys and roles at least.
+/// @param vault Whether to deploy the example vault.
+struct DeployConfig {
+    address[] owners;
+    uint256 threshold;
+    uint256 delay;
+    address guardian;
+    address[] issuers;
+    PolicyConfig[] policies;
+    bool vault;
+}
+
+/// @title DeployConfigs
+/// @notice Reads a deployment from JSON (script/config/local.json is an example with every key but a policy's optional
+/// `waiver`) and refuses what is unsafe.
+library DeployConfigs {
+    /// @notice Not a key of the file; a mistyped one would be passed over otherwise.
+    error UnknownKey(string key);
+    /// @notice One signature must never be enough.
+    error ThresholdTooLow(uint256 threshold);
+    /// @notice No Safe can ask for more signatures than it has owners.
+    error ThresholdTooHigh(uint256 threshold, uint256 owners);
+    /// @notice Shorter than anybody could react to.
+    error DelayTooShort(uint256 delay, uint256 floor);
+    /// @notice `what` is zero, or not the only one of its kind.
+    error BadAddress(string what, address account);
+    /// @notice The account would hold two powers that are kept apart: owners, guardian, issuers and the deployer share
+    /// nobody.
+    error RolesOverlap(string what, string with, address account);
+    /// @notice Nobody could issue codes.
+    error NoIssuer();
+    /// @notice A policy that every deployment has is not there.
+    error PolicyMissing(string purpose);
+    /// @notice A purpose has 1 to 31 bytes.
+    error BadPurpose(string purpose);
+    /// @notice The purpose has two policies.
+    error PolicyTwice(string purpose);
+    /// @notice Outside of 30..180 s without `"waiver": true`; outside of 30..600 s in any case.
+    error UnsafeTtl(string purpose, uint256 ttl);
+    /// @notice Above 3600 s.
+    error UnsafeGrace(string purpose, uint256 grace);
+    /// @notice More than 3 without `"waiver": true`; 0 or more than 5 in any case.
+    error UnsafeMaxAttempts(string purpose, uint256 maxAttempts);
+
+    Vm private constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
+    uint256 private constant LOCAL_CHAIN = 31_337;
+
+    function parse(string memory json) internal view returns (DeployConfig memory config) {
+        _checkKeys(json, "$", "owners threshold delay guardian issuers policies vault");
+        config.owners = VM.parseJsonAddressArray(json, ".owners");
+        config.threshold = VM.parseJsonUint(json, ".threshold");
+        config.delay = VM.parseJsonUint(json, ".delay");
+        config.guardian = VM.parseJsonAddress(json, ".guardian");
+        config.issuers = VM.parseJsonAddressArray(json, ".issuers");
+        config.vault = VM.parseJsonBool(json, ".vault");
+
+        uint256 size = 0;
+        while (VM.keyExistsJson(json, _policyPath(size))) ++size;
+        config.policies = new PolicyConfig[](size);
+        for (uint256 i = 0; i < size; ++i) {
+            config.policies[i] = _parsePolicy(json, _policyPath(i));
+        }
+    }
+
+    function _parsePolicy(string memory json, string memory path) private view returns (PolicyConfig memory policy) {
+        _checkKeys(json, path, "purpose ttl grace maxAttempts enabled waiver");
+        policy.purpose = VM.parseJsonString(json, string.concat(path, ".purpose"));
+        policy.ttl = VM.parseJsonUint(json, string.concat(path, ".ttl"));
+        policy.grace = VM.parseJsonUint(json, string.concat(path, ".grace"));
+        policy.maxAttempts = VM.parseJsonUint(json, string.concat(path, ".maxAttempts"));
+        policy.enabled = VM.parseJsonBool(json, string.concat(path, ".enabled"));
+        string memory waiver = string.concat(path, ".waiver");
+        policy.waiver = VM.keyExistsJson(json, waiver) && VM.parseJsonBool(json, waiver);
+    }
+
+    function _policyPath(uint256 index) private pure returns (string memory) {
+        return string.concat(".policies[", VM.toString(index), "]");
+    }
+
+    function _checkKeys(string memory json, string memory path, string memory known) private pure {
+        string[] memory keys = VM.parseJsonKeys(json, path);
+        string[] memory names = VM.split(known, " ");
+        for (uint256 i = 0; i < keys.length; ++i) {
+            bool found = false;
+            for (uint256 j = 0; j < names.length; ++j) {
+                found = found || _same(keys[i], names[j]);
+            }
+            if (!found) revert UnknownKey(keys[i]);
+        }
+    }
+
+    /// @notice Reverts with what is unsafe.
+    function check(DeployConfig memory config, address deployer) internal view {
+        if (config.threshold < 2) revert ThresholdTooLow(config.threshold);
+        if (config.threshold > config.owners.length) revert ThresholdTooHigh(config.threshold, config.owners.length);
+        uint256 floor = block.chainid == LOCAL_CHAIN ? 10 seconds : 24 hours;
+        if (config.delay < floor) revert DelayTooShort(config.delay, floor);
+
+        if (config.guardian == address(0)) revert BadAddress("guardian", address(0));
+        if (config.issuers.length == 0) revert NoIssuer();
+        _checkDistinct("owner", config.owners);
+        _checkDistinct("issuer", config.issuers);
+        _checkOutside("guardian", config.guardian, "owner", config.owners);
+        _checkOutside("guardian", config.guardian, "issuer", config.issuers);
+        for (uint256 i = 0; i < config.issuers.length; ++i) {
+            _checkOutside("issuer", config.issuers[i], "owner", config.owners);
+        }
+        _checkOutside("deployer", deployer, "owner", config.owners);
+        _checkOutside("deployer", deployer, "issuer", config.issuers);
+        if (deployer == config.guardian) revert RolesOverlap("deployer", "guardian", deployer);
+
+        _checkPolicies(config.policies);
+    }
+
+    function _checkDistinct(string memory what, address[] memory accounts) private pure {
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            if (accounts[i] == address(0)) revert BadAddress(what, accounts[i]);
+            for (uint256 j = 0; j < i; ++j) {
+                if (accounts[i] == accounts[j]) revert BadAddress(what, accounts[i]);
+            }
+        }
+    }
+
+    function _checkOutside(string memory what, address account, string memory group, address[] memory accounts)
+        private
+        pure
+    {
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            if (accounts[i] == account) revert RolesOverlap(what, group, account);
+        }
+    }
+
+    function _checkPolicies(PolicyConfig[] memory policies) private pure {
+        string[4] memory needed = ["login", "withdraw", "keys", "roles"];
+        for (uint256 n = 0; n < needed.length; ++n) {
+            bool found = false;
+            for (uint256 i = 0; i < policies.length; ++i) {
+                found = found || _same(policies[i].purpose, needed[n]);
+            }
+            if (!found) revert PolicyMissing(needed[n]);
+        }
+        for (uint256 i = 0; i < policies.length; ++i) {
+            PolicyConfig memory p = policies[i];
+            uint256 length = bytes(p.purpose).length;
+            if (length == 0 || length > 31) revert BadPurpose(p.purpose);
+            for (uint256 j = 0; j < i; ++j) {
+                if (_same(p.purpose, policies[j].purpose)) revert PolicyTwice(p.purpose);
+            }
+            if (p.ttl < 30 || p.ttl > (p.waiver ? 600 : 180)) revert UnsafeTtl(p.purpose, p.ttl);
+            if (p.grace > 3600) revert UnsafeGrace(p.purpose, p.grace);
+            if (p.maxAttempts == 0 || p.maxAttempts > (p.waiver ? 5 : 3)) {
+                revert UnsafeMaxAttempts(p.purpose, p.maxAttempts);
+            }
+        }
+    }
+
+    function _same(string memory a, string memory b) private pure returns (bool) {
+        return keccak256(bytes(a)) == keccak256(bytes(b));
+    }
+}
