@@ -15,4 +15,5 @@ pub mod merkle;
 pub mod seal;
 pub mod secret;
 pub mod store;
+pub mod tasks;
 pub mod telemetry;

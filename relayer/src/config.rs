@@ -306,3 +306,44 @@ fn millis(
 ) -> Option<Duration> {
     bounded(reader, name, default, bounds).map(Duration::from_millis)
 }
+
+#[cfg(test)]
+mod tests {
+    use otp_core::config::differences_from_example;
+
+    use super::*;
+
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let differences = differences_from_example(include_str!("../config.example.toml"), &Config::known_keys());
+        assert_eq!(differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_example_is_complete_but_for_the_secret() {
+        let password = ("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD".to_owned(), "secret".to_owned());
+        let mut reader = Reader::new(include_str!("../config.example.toml"), [password], PREFIX);
+        let config = read(&mut reader);
+        let config = reader.finish(config).unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+
+        let mut reader = Reader::new(include_str!("../config.example.toml"), [], PREFIX);
+        let config = read(&mut reader);
+        let faults = reader.finish(config).unwrap_err().0;
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD"));
+    }
+
+    #[test]
+    fn a_domain_is_https_or_local_and_names_no_user() {
+        let domain: Domain = "https://app.example:8443/sign-in".parse().unwrap();
+        assert_eq!(
+            (domain.authority.as_str(), domain.origin.as_str()),
+            ("app.example:8443", "https://app.example:8443")
+        );
+        assert!("http://localhost:8080/".parse::<Domain>().is_ok());
+        for bad in ["app.example", "http://app.example/", "https://user@app.example/", "ftp://app.example/"] {
+            assert!(bad.parse::<Domain>().is_err(), "{bad}");
+        }
+    }
+}

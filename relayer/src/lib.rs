@@ -4,3 +4,7 @@
 pub mod api;
 pub mod chain_view;
 pub mod config;
+pub mod issuing;
+pub mod keystore;
+pub mod serve;
+pub mod signer;

@@ -1,0 +1,214 @@
+//! The way to the chain (protocol.md §5.3): one task that holds the issuer key, gathers what waits, and follows what it
+//! sent until it is final.
+//!
+//! Each turn first follows the open batches ([`follow`]) and then, where the rule allows, commits new ones
+//! ([`compose`]). A turn is one call, so that tests drive the pipeline step by step.
+
+mod compose;
+mod follow;
+mod lease;
+mod transaction;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use alloy::{eips::BlockNumberOrTag, primitives::B256, providers::Provider};
+use otp_core::{
+    chain::{self, Node, RpcFailure},
+    contract::OtpVerifier,
+    seal::{Keyring, SealError},
+    store::{Lease, Store, StoreError},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chain_view::ChainView,
+    config::{ChainConfig, IssueConfig},
+    signer::IssuerSigner,
+};
+
+/// Why a turn ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuingError {
+    /// The node: the next turn tries again.
+    #[error("node: {}", chain::brief(.0))]
+    Rpc(#[from] RpcFailure),
+    /// A contract call; the same.
+    #[error("contract call failed")]
+    Contract(#[from] alloy::contract::Error),
+    /// The signer; the same.
+    #[error("signer: {0}")]
+    Signer(#[from] alloy::signers::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A seed does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A seed has another length than 32 bytes.
+    #[error("the seed of an account is damaged")]
+    DamagedSeed,
+    /// The lock file of the issuer key.
+    #[error("the lock of the issuer key beside the database: {0}")]
+    Lock(std::io::Error),
+    /// The pool holds transactions of the issuer that the store does not know: they have to be mined first.
+    #[error("the pool knows nonces up to {pending}, the store up to {known}: waiting until they are mined")]
+    UnknownPending {
+        /// The node's pending nonce.
+        pending: u64,
+        /// The nonce that comes next by chain and store.
+        known: u64,
+    },
+    /// The fees that the chain asks for are above `issue.max_fee_per_gas_wei`.
+    #[error("the base fee of {base_fee_wei} wei is above issue.max_fee_per_gas_wei")]
+    FeeCap {
+        /// Base fee of the latest block.
+        base_fee_wei: u128,
+    },
+}
+
+impl IssuingError {
+    /// Whether the next turn may succeed; a lost lease and a key that opens nothing stay so.
+    const fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Store(StoreError::Fenced { .. }) | Self::Seal(_) | Self::DamagedSeed | Self::Lock(_))
+    }
+}
+
+/// The latest block, as far as issuing needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    number: u64,
+    hash: B256,
+    parent: B256,
+    timestamp_s: u64,
+    base_fee_wei: u128,
+}
+
+/// The parts of an issuing task.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Its file, beside which the lock of the issuer key lies.
+    pub store_path: PathBuf,
+    /// Opens seeds.
+    pub keyring: Arc<Keyring>,
+    /// The node.
+    pub node: Node,
+    /// Chain and polling.
+    pub chain: ChainConfig,
+    /// Deadlines and fees.
+    pub issue: IssueConfig,
+    /// Pause, role, balance.
+    pub view: ChainView,
+    /// Signs as the issuer.
+    pub signer: IssuerSigner,
+    /// Rung when a request was committed.
+    pub wake: Arc<Notify>,
+}
+
+/// The issuing task, holding its key.
+pub struct Issuer {
+    parts: Parts,
+    lease: Lease,
+    _lock: lease::KeyLock,
+    /// The head of the last turn: where the next one builds on it, no mined batch can have been taken out.
+    seen: Option<Head>,
+}
+
+impl Issuer {
+    /// Waits for the key, then aligns nonce and serials with the chain and sends every stored transaction again.
+    ///
+    /// # Errors
+    /// When the store fails or the lock file cannot be made; a node that does not answer is waited for.
+    pub async fn start(parts: Parts, shutdown: &CancellationToken) -> Result<Option<Self>, IssuingError> {
+        let lock = tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            lock = lease::KeyLock::wait(&parts.store_path, parts.signer.address()) => lock.map_err(IssuingError::Lock)?,
+        };
+        let lease = parts.store.take_issuer(parts.signer.address()).await?;
+        let issuer = Self { parts, lease, _lock: lock, seen: None };
+        tracing::info!(issuer = %lease.issuer, fence = lease.fence, "holding the issuer key");
+        loop {
+            match issuer.align().await {
+                Ok(()) => return Ok(Some(issuer)),
+                Err(e) if !e.is_retryable() => return Err(e),
+                Err(error) => tracing::warn!(%error, "cannot align with the chain yet"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                () = tokio::time::sleep(issuer.parts.chain.poll) => {}
+            }
+        }
+    }
+
+    /// Runs turns until `shutdown`.
+    ///
+    /// # Errors
+    /// When another process took the key, or a seed does not open.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), IssuingError> {
+        while !shutdown.is_cancelled() {
+            let pause = match self.turn().await {
+                Ok(()) => self.parts.chain.poll,
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "issuing pauses");
+                    self.parts.chain.poll.max(Duration::from_secs(1))
+                }
+                Err(e) => return Err(e),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = self.parts.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One step: follow what is open, then issue what waits.
+    ///
+    /// # Errors
+    /// [`IssuingError`]; what was stored before stays and is taken up by the next turn.
+    pub async fn turn(&mut self) -> Result<(), IssuingError> {
+        let head = self.head().await?;
+        let open = self.parts.store.open_batches(self.lease.issuer).await?;
+        let in_flight = self.follow(&open, head).await?;
+        self.seen = Some(head);
+        self.compose(in_flight, head).await
+    }
+
+    async fn head(&self) -> Result<Head, RpcFailure> {
+        let block = self.parts.node.get_block_by_number(BlockNumberOrTag::Latest).await?;
+        let header = block.ok_or(RpcFailure::NullResp)?.header;
+        Ok(Head {
+            number: header.number,
+            hash: header.hash,
+            parent: header.parent_hash,
+            timestamp_s: header.timestamp,
+            base_fee_wei: u128::from(header.base_fee_per_gas.unwrap_or_default()),
+        })
+    }
+
+    /// After a restore the pool may hold transactions of ours that the store does not know: nothing is sent until they
+    /// are mined. What the store knows is sent again.
+    async fn align(&self) -> Result<(), IssuingError> {
+        let Parts { store, node, chain, view, .. } = &self.parts;
+        let open = store.open_batches(self.lease.issuer).await?;
+        let latest = node.get_transaction_count(self.lease.issuer).await?;
+        let pending = node.get_transaction_count(self.lease.issuer).pending().await?;
+        let known = open.last().map_or(0, |batch| batch.nonce + 1).max(latest);
+        if pending > known {
+            return Err(IssuingError::UnknownPending { pending, known });
+        }
+        let contract = OtpVerifier::new(chain.deployment.verifier, node);
+        let mut serials = Vec::new();
+        for purpose in &view.watched().purposes {
+            let next = contract.nextSerial(self.lease.issuer, purpose.bytes32()).call().await?;
+            serials.push((*purpose, next.to::<u64>()));
+        }
+        store.align_issuer(self.lease, latest, &serials).await?;
+        for batch in open.iter().filter(|batch| batch.mined.is_none()) {
+            self.publish(batch).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! `relayer serve`: wires the parts and joins the tasks.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use otp_core::{chain, http, seal::Keyring, store::Store, tasks::Tasks};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, App},
+    chain_view::{ChainView, Watched},
+    config::Config,
+    issuing::{Issuer, Parts},
+    signer,
+};
+
+/// Runs until SIGINT or SIGTERM, or until a part fails.
+///
+/// # Errors
+/// The first failure, in one line that says what to do.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let mut tasks = Tasks::new(shutdown.clone());
+    let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
+    let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
+    let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
+    let token = http::write_admin_token(&config.http.admin_token_file)
+        .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
+    let parts = open(&config, store.clone()).await?;
+    let app = App::new(api::Parts {
+        store: store.clone(),
+        keyring: parts.keyring.clone(),
+        view: parts.view.clone(),
+        http: config.http,
+        otp: config.otp,
+        session_ttl: config.session_ttl,
+        wake: parts.wake.clone(),
+        shutdown: shutdown.clone(),
+    });
+    let (public, admin) = (api::router(app.clone()), api::admin_router(app, token));
+    let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
+    tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
+    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    spawn_chain_side(&mut tasks, parts, &shutdown);
+    tracing::info!(%listen, %admin_listen, "relayer serves");
+    let outcome = tasks.join().await;
+    store.close().await;
+    outcome
+}
+
+async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
+    let deployment = config.chain.deployment;
+    let keyring = Keyring::open_or_create(&store, &signer::key_wrapper(&config.keys).await).await?;
+    let signer = signer::open(&config.signer, deployment.chain_id).await?;
+    let watched = Watched {
+        deployment,
+        issuer: signer.address(),
+        min_balance_wei: config.min_balance_wei,
+        purposes: config.otp.purposes.clone(),
+    };
+    Ok(Parts {
+        store,
+        store_path: config.store_path.clone(),
+        keyring: Arc::new(keyring),
+        node: chain::connect(&config.chain.rpc_url, config.chain.rpc_timeout)?,
+        chain: config.chain.clone(),
+        issue: config.issue.clone(),
+        view: ChainView::new(watched, config.chain.fresh_for),
+        signer,
+        wake: Arc::new(Notify::new()),
+    })
+}
+
+/// View and issuing start once the node is known to be the right one; until then issuance answers 503.
+fn spawn_chain_side(tasks: &mut Tasks, parts: Parts, shutdown: &CancellationToken) {
+    let (chain, node, view) = (parts.chain.clone(), parts.node.clone(), parts.view.clone());
+    let checked = CancellationToken::new();
+    let (go, stop) = (checked.clone(), shutdown.clone());
+    tasks.spawn("chain view", async move {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            usable = chain::wait_until_usable(&node, &chain.rpc_url, &chain.deployment) => usable?,
+        }
+        go.cancel();
+        view.follow(node, chain.poll, stop).await;
+        Ok(())
+    });
+    let stop = shutdown.clone();
+    tasks.spawn("issuing", async move {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = checked.cancelled() => {}
+        }
+        match Issuer::start(parts, &stop).await? {
+            Some(issuer) => Ok(issuer.run(stop).await?),
+            None => Ok(()),
+        }
+    });
+}

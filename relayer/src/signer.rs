@@ -1,0 +1,63 @@
+//! The issuing key: an encrypted keystore on this machine, or a key in AWS KMS that never leaves it.
+
+use std::{path::Path, sync::Arc};
+
+use alloy::{
+    network::TxSigner,
+    primitives::Signature,
+    signers::{aws::AwsSigner, local::LocalSigner},
+};
+use anyhow::Context;
+use otp_core::seal::KeyWrapper;
+
+use crate::config::{KeysConfig, SignerConfig};
+
+/// Signs the issuer's transactions.
+pub type IssuerSigner = Arc<dyn TxSigner<Signature> + Send + Sync>;
+
+/// Opens the issuing key.
+///
+/// # Errors
+/// When the keystore or KMS does not give it; the text says what to do.
+pub async fn open(config: &SignerConfig, chain_id: u64) -> anyhow::Result<IssuerSigner> {
+    match config {
+        SignerConfig::Keystore { path, password } => {
+            let (path, password) = (path.clone(), password.clone());
+            // scrypt is meant to be slow: not on the runtime's threads.
+            let opened = tokio::task::spawn_blocking(move || {
+                LocalSigner::decrypt_keystore(&path, password.expose()).with_context(|| keystore_hint(&path))
+            });
+            Ok(Arc::new(opened.await??))
+        }
+        SignerConfig::Kms(key_id) => {
+            let signer = AwsSigner::new(kms_client().await, key_id.clone(), Some(chain_id)).await;
+            Ok(Arc::new(
+                signer.context(
+                    "KMS does not give signer.kms_key_id's public key: check key id, region and permissions",
+                )?,
+            ))
+        }
+    }
+}
+
+fn keystore_hint(path: &Path) -> String {
+    let path = path.display();
+    if Path::new(&path.to_string()).exists() {
+        format!("the keystore {path} does not open: check signer.keystore_password")
+    } else {
+        format!("no keystore at {path}: make one with `relayer keystore --out {path}`, or set signer.keystore")
+    }
+}
+
+/// What wraps the data keys.
+pub async fn key_wrapper(config: &KeysConfig) -> KeyWrapper {
+    match config {
+        KeysConfig::File(path) => KeyWrapper::File(path.clone()),
+        KeysConfig::Kms(key_id) => KeyWrapper::Kms { client: kms_client().await, key_id: key_id.clone() },
+    }
+}
+
+/// Region, credentials and endpoint come from the environment, as in every AWS tool.
+async fn kms_client() -> aws_sdk_kms::Client {
+    aws_sdk_kms::Client::new(&aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await)
+}
