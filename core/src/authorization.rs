@@ -41,10 +41,10 @@ pub struct TypedAction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
-    /// Who spends the code; `None` for a sign-in.
+    /// Who spends the code; `None` for a sign-in and for a blind action.
     pub consumer: Option<Address>,
-    /// EIP-712 `hashStruct` of the payload.
-    pub payload_hash: B256,
+    /// EIP-712 `hashStruct` of the payload; `None` for a blind action.
+    pub payload_hash: Option<B256>,
     /// `keccak256(abi.encode(consumer, payloadHash))`.
     pub action: B256,
     /// The payload's name, then a line a field: what message and page show.
@@ -69,10 +69,22 @@ impl Authorization {
         let payload_hash = SignIn { origin: origin.to_owned(), session }.eip712_hash_struct();
         Self {
             consumer: None,
-            payload_hash,
+            payload_hash: Some(payload_hash),
             action: id::action(Address::ZERO, payload_hash),
             title: "Sign in".to_owned(),
             fields: vec![("to".to_owned(), origin.to_owned())],
+        }
+    }
+
+    /// An action of which nothing is known but its hash: nobody can be shown what it authorises.
+    #[must_use]
+    pub fn blind(action: B256) -> Self {
+        Self {
+            consumer: None,
+            payload_hash: None,
+            action,
+            title: "An action that cannot be shown".to_owned(),
+            fields: vec![("action".to_owned(), action.to_string())],
         }
     }
 }
@@ -104,7 +116,7 @@ impl TryFrom<TypedAction> for Authorization {
         let value = data.coerce().map_err(|e| bad(format!("action.message: {e}")))?;
         Ok(Self {
             consumer: Some(typed.consumer),
-            payload_hash,
+            payload_hash: Some(payload_hash),
             action: id::action(typed.consumer, payload_hash),
             title: typed.primary_type,
             fields: lines(&fields, &value),

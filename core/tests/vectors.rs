@@ -133,7 +133,7 @@ fn actions_and_payload_hashes_are_those_of_the_vectors() {
         }))
         .unwrap();
         let authorization = Authorization::try_from(typed).unwrap();
-        assert_eq!(authorization.payload_hash, case.hash, "{}", case.amount);
+        assert_eq!(authorization.payload_hash, Some(case.hash), "{}", case.amount);
         assert_eq!(authorization.action, id::action(consumer, case.hash));
         assert_eq!(authorization.fields[0], ("to".to_owned(), case.to.to_checksum(None)));
         assert_eq!(authorization.fields[1], ("amount".to_owned(), case.amount));

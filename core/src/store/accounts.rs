@@ -1,1 +1,149 @@
-//! Stub.
+//! Sign-in nonces, accounts and sessions. Writer: the relayer.
+
+use alloy::primitives::Address;
+use uuid::Uuid;
+
+use super::{Store, StoreError, column};
+
+/// The most nonces that wait at once: asking for one costs nothing, so the table needs a bound.
+const MAX_NONCES: u32 = 20_000;
+
+/// A sign-in whose signature was right.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// The nonce in the message, used up by this.
+    pub nonce: &'a str,
+    /// Who signed.
+    pub wallet: Address,
+    /// The account's id, should this be the wallet's first sign-in.
+    pub new_account_id: Uuid,
+    /// Its seed, sealed for that id.
+    pub new_seed_sealed: &'a [u8],
+    /// The session's id.
+    pub session_id: Uuid,
+    /// The authority of the page that it is bound to.
+    pub domain: &'a str,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+    /// When it ends, in Unix milliseconds.
+    pub expires_at_ms: i64,
+}
+
+/// A session that runs.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    /// Whose it is.
+    pub account_id: Uuid,
+    /// The account's wallet.
+    pub wallet: Address,
+    /// The authority of the page that it is bound to.
+    pub domain: String,
+    /// When it ends, in Unix milliseconds.
+    pub expires_at_ms: i64,
+}
+
+impl Store {
+    /// Stores a nonce until `expires_at_ms` and forgets those that have expired. `false` when too many wait already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn insert_nonce(&self, nonce: &str, now_ms: i64, expires_at_ms: i64) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("DELETE FROM login_nonces WHERE expires_at_ms <= ?").bind(now_ms).execute(&mut *write).await?;
+        let inserted = sqlx::query(
+            "INSERT INTO login_nonces (nonce, expires_at_ms)
+             SELECT ?, ? WHERE (SELECT count(*) FROM login_nonces) < ?",
+        )
+        .bind(nonce)
+        .bind(expires_at_ms)
+        .bind(MAX_NONCES)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(inserted.rows_affected() == 1)
+    }
+
+    /// Uses up the nonce, makes the wallet's account where it has none, and starts a session: all or nothing. Returns
+    /// the account's id, `None` when the nonce is not ours, has expired or was used.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn start_session(&self, new: &NewSession<'_>) -> Result<Option<Uuid>, StoreError> {
+        let mut write = self.write().await?;
+        let nonce = sqlx::query("DELETE FROM login_nonces WHERE nonce = ? AND expires_at_ms > ? RETURNING nonce")
+            .bind(new.nonce)
+            .bind(new.now_ms)
+            .fetch_optional(&mut *write)
+            .await?;
+        if nonce.is_none() {
+            return Ok(None);
+        }
+        sqlx::query(
+            "INSERT INTO accounts (id, wallet, seed_sealed, created_at_ms) VALUES (?, ?, ?, ?)
+             ON CONFLICT (wallet) DO NOTHING",
+        )
+        .bind(new.new_account_id)
+        .bind(new.wallet.as_slice())
+        .bind(new.new_seed_sealed)
+        .bind(new.now_ms)
+        .execute(&mut *write)
+        .await?;
+        let account: Uuid = sqlx::query_scalar("SELECT id FROM accounts WHERE wallet = ?")
+            .bind(new.wallet.as_slice())
+            .fetch_one(&mut *write)
+            .await?;
+        sqlx::query(
+            "INSERT INTO sessions (id, account_id, domain, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(new.session_id)
+        .bind(account)
+        .bind(new.domain)
+        .bind(new.now_ms)
+        .bind(new.expires_at_ms)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(Some(account))
+    }
+
+    /// The session, `None` where there is none, it was ended, or it has expired.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn session(&self, id: Uuid, now_ms: i64) -> Result<Option<SessionRow>, StoreError> {
+        let row: Option<(Uuid, Vec<u8>, String, i64)> = sqlx::query_as(
+            "SELECT a.id, a.wallet, s.domain, s.expires_at_ms FROM sessions s JOIN accounts a ON a.id = s.account_id
+             WHERE s.id = ? AND s.ended_at_ms IS NULL AND s.expires_at_ms > ?",
+        )
+        .bind(id)
+        .bind(now_ms)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|(account_id, wallet, domain, expires_at_ms)| {
+            Ok(SessionRow { account_id, wallet: column::address(&wallet, "accounts")?, domain, expires_at_ms })
+        })
+        .transpose()
+    }
+
+    /// Ends a session at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_session(&self, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL")
+            .bind(now_ms)
+            .bind(id)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// The account's sealed seed.
+    ///
+    /// # Errors
+    /// When the store fails or has no such account.
+    pub async fn sealed_seed(&self, account_id: Uuid) -> Result<Vec<u8>, StoreError> {
+        let seed = sqlx::query_scalar("SELECT seed_sealed FROM accounts WHERE id = ?").bind(account_id);
+        Ok(seed.fetch_one(&self.readers).await?)
+    }
+}

@@ -5,9 +5,12 @@
 
 mod accounts;
 mod chain;
+mod column;
 mod contacts;
 mod data_keys;
 mod deliveries;
+mod events;
+mod guesses;
 mod issuance;
 mod requests;
 mod story;
@@ -19,7 +22,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub use self::{accounts::*, chain::*, contacts::*, deliveries::*, issuance::*, requests::*, story::*};
+pub use self::{
+    accounts::*, chain::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*, story::*,
+};
 
 /// How long a statement waits for the other daemon's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,1 +1,318 @@
-//! Stub.
+//! Requests for codes: accepted durably and once, and the attempts at their digits. Writer: the relayer (the batcher's
+//! part is in `issuance.rs`).
+
+use alloy::primitives::B256;
+use sqlx::{FromRow, SqliteExecutor};
+use uuid::Uuid;
+
+use super::{
+    Store, StoreError, column,
+    guesses::{self, GuessId, Target, seconds_until},
+};
+use crate::id::Purpose;
+
+/// How long an Idempotency-Key is remembered: 24 h.
+const IDEMPOTENCY_MS: i64 = 86_400_000;
+
+/// A request to be accepted.
+#[derive(Debug)]
+pub struct NewRequest<'a> {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// Who asks.
+    pub account_id: Uuid,
+    /// The session that asks, the only one that can unlock.
+    pub session_id: Uuid,
+    /// Where the digits go.
+    pub contact_id: Uuid,
+    /// The client's Idempotency-Key.
+    pub idempotency_key: &'a str,
+    /// A hash of what was asked for.
+    pub body_hash: B256,
+    /// The short name printed in the message.
+    pub reference: &'a str,
+    /// Which policy applies.
+    pub purpose: Purpose,
+    /// What the code authorises.
+    pub action: B256,
+    /// EIP-712 `hashStruct` of the payload; `None` for a blind action.
+    pub payload_hash: Option<B256>,
+    /// The `Authorization` as JSON, sealed for `id`.
+    pub authorization_sealed: &'a [u8],
+    /// Wrong digits that are evaluated, 1 to 5.
+    pub max_attempts: u8,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+    /// The least time since the last request to the same contact, in milliseconds.
+    pub cooldown_ms: i64,
+}
+
+/// What an accepted request is answered with, now and whenever it is sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The request.
+    pub id: Uuid,
+    /// The short name printed in the message.
+    pub reference: String,
+    /// Which policy applies.
+    pub purpose: Purpose,
+    /// What the code authorises.
+    pub action: B256,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+}
+
+/// What became of a [`NewRequest`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Submission {
+    /// Stored now.
+    Accepted(Accepted),
+    /// Stored earlier, under the same key and with the same contents.
+    Replayed(Accepted),
+    /// The key was used for other contents.
+    Mismatch,
+    /// The contact was asked for a moment ago.
+    TooSoon {
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+    /// Another request of the account has this reference: draw again.
+    ReferenceTaken,
+}
+
+/// How an attempt at a request's digits stands.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It was counted: compare the digits now, then [`Store::settle_attempt`].
+    Counted {
+        /// To be settled.
+        guess: GuessId,
+        /// Left after this one.
+        attempts_left: u8,
+    },
+    /// No attempt is left.
+    Locked,
+    /// Too many wrong digits for this account.
+    TooMany {
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+}
+
+#[derive(FromRow)]
+struct KnownKey {
+    id: Uuid,
+    reference: String,
+    purpose: Vec<u8>,
+    action: Vec<u8>,
+    created_at_ms: i64,
+    body_hash: Vec<u8>,
+}
+
+impl KnownKey {
+    async fn find(
+        executor: impl SqliteExecutor<'_>,
+        account: Uuid,
+        key: &str,
+        now_ms: i64,
+    ) -> Result<Option<Self>, StoreError> {
+        let row = sqlx::query_as(
+            "SELECT id, reference, purpose, action, created_at_ms, body_hash FROM requests
+             WHERE account_id = ? AND idempotency_key = ? AND created_at_ms > ?",
+        )
+        .bind(account)
+        .bind(key)
+        .bind(now_ms.saturating_sub(IDEMPOTENCY_MS))
+        .fetch_optional(executor)
+        .await?;
+        Ok(row)
+    }
+
+    fn against(self, body_hash: B256) -> Result<Submission, StoreError> {
+        if self.body_hash != body_hash.as_slice() {
+            return Ok(Submission::Mismatch);
+        }
+        let purpose = column::word(&self.purpose, "requests")?;
+        Ok(Submission::Replayed(Accepted {
+            id: self.id,
+            reference: self.reference,
+            purpose: purpose.try_into().map_err(|_| StoreError::Damaged { table: "requests" })?,
+            action: column::word(&self.action, "requests")?,
+            created_at_ms: self.created_at_ms,
+        }))
+    }
+}
+
+impl Store {
+    /// What an Idempotency-Key was used for in the last 24 h: `Replayed` or `Mismatch`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn find_submission(
+        &self,
+        account_id: Uuid,
+        key: &str,
+        body_hash: B256,
+        now_ms: i64,
+    ) -> Result<Option<Submission>, StoreError> {
+        let known = KnownKey::find(&self.readers, account_id, key, now_ms).await?;
+        known.map(|known| known.against(body_hash)).transpose()
+    }
+
+    /// Stores a request once per Idempotency-Key; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn submit(&self, new: &NewRequest<'_>) -> Result<Submission, StoreError> {
+        let mut write = self.write().await?;
+        if let Some(known) = KnownKey::find(&mut *write, new.account_id, new.idempotency_key, new.now_ms).await? {
+            return known.against(new.body_hash);
+        }
+        if let Some(retry_after_s) = cooldown(&mut *write, new).await? {
+            return Ok(Submission::TooSoon { retry_after_s });
+        }
+        let reference = sqlx::query("SELECT 1 FROM requests WHERE account_id = ? AND reference = ?")
+            .bind(new.account_id)
+            .bind(new.reference)
+            .fetch_optional(&mut *write)
+            .await?;
+        if reference.is_some() {
+            return Ok(Submission::ReferenceTaken);
+        }
+        // A key that stands here still is older than 24 h and free again.
+        sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
+            .bind(new.account_id)
+            .bind(new.idempotency_key)
+            .execute(&mut *write)
+            .await?;
+        insert(&mut *write, new).await?;
+        write.commit().await?;
+        Ok(Submission::Accepted(Accepted {
+            id: new.id,
+            reference: new.reference.to_owned(),
+            purpose: new.purpose,
+            action: new.action,
+            created_at_ms: new.now_ms,
+        }))
+    }
+
+    /// Ids of the account's requests, newest first, from before `before`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn request_ids(
+        &self,
+        account_id: Uuid,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let before = before.unwrap_or(Uuid::max());
+        let rows =
+            sqlx::query_scalar("SELECT id FROM requests WHERE account_id = ? AND id < ? ORDER BY id DESC LIMIT ?")
+                .bind(account_id)
+                .bind(before)
+                .bind(limit);
+        Ok(rows.fetch_all(&self.readers).await?)
+    }
+
+    /// Requests by state, and batches that are not settled yet.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query_as(
+            "SELECT 'requests.' || state, count(*) FROM requests GROUP BY state
+             UNION ALL SELECT 'batches.' || state, count(*) FROM batches GROUP BY state",
+        );
+        Ok(rows.fetch_all(&self.readers).await?)
+    }
+
+    /// Counts an attempt at a request's digits; it is committed when this returns.
+    ///
+    /// # Errors
+    /// When the store fails or has no such request.
+    pub async fn begin_attempt(&self, account_id: Uuid, request_id: Uuid, now_ms: i64) -> Result<Attempt, StoreError> {
+        let mut write = self.write().await?;
+        let (attempts, max, locked): (i64, i64, Option<i64>) =
+            sqlx::query_as("SELECT attempts, max_attempts, locked_at_ms FROM requests WHERE id = ?")
+                .bind(request_id)
+                .fetch_one(&mut *write)
+                .await?;
+        if locked.is_some() || attempts >= max {
+            // All attempts counted and no lock: a crash came between. The last one counts as wrong.
+            sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
+                .bind(now_ms)
+                .bind(request_id)
+                .execute(&mut *write)
+                .await?;
+            write.commit().await?;
+            return Ok(Attempt::Locked);
+        }
+        let guess = match guesses::take(&mut write, account_id, Target::Request(request_id), now_ms).await? {
+            Ok(guess) => guess,
+            Err(retry_after_s) => return Ok(Attempt::TooMany { retry_after_s }),
+        };
+        sqlx::query("UPDATE requests SET attempts = attempts + 1 WHERE id = ?")
+            .bind(request_id)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(Attempt::Counted { guess, attempts_left: column::unsigned(max - attempts - 1, "requests")? })
+    }
+
+    /// Records how a counted attempt ended: a right one is given back and unlocks, the last wrong one locks for good.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn settle_attempt(
+        &self,
+        request_id: Uuid,
+        guess: GuessId,
+        right: bool,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        let settle = if right {
+            guesses::give_back(&mut write, guess).await?;
+            "UPDATE requests SET attempts = attempts - 1, unlocked_at_ms = coalesce(unlocked_at_ms, ?) WHERE id = ?"
+        } else {
+            "UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ? AND attempts >= max_attempts"
+        };
+        sqlx::query(settle).bind(now_ms).bind(request_id).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
+    }
+}
+
+async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<Option<u64>, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT max(created_at_ms) FROM requests WHERE contact_id = ?")
+        .bind(new.contact_id)
+        .fetch_one(write)
+        .await?;
+    let free_at = last.map(|at| at.saturating_add(new.cooldown_ms)).filter(|at| *at > new.now_ms);
+    Ok(free_at.map(|at| seconds_until(at, new.now_ms)))
+}
+
+async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO requests (id, account_id, session_id, contact_id, idempotency_key, body_hash, reference, purpose,
+                               action, payload_hash, authorization_sealed, created_at_ms, max_attempts)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.id)
+    .bind(new.account_id)
+    .bind(new.session_id)
+    .bind(new.contact_id)
+    .bind(new.idempotency_key)
+    .bind(new.body_hash.as_slice())
+    .bind(new.reference)
+    .bind(new.purpose.bytes32().to_vec())
+    .bind(new.action.as_slice())
+    .bind(new.payload_hash.as_ref().map(|hash| hash.as_slice()))
+    .bind(new.authorization_sealed)
+    .bind(new.now_ms)
+    .bind(new.max_attempts)
+    .execute(write)
+    .await?;
+    Ok(())
+}

@@ -21,6 +21,7 @@ CREATE TABLE login_nonces (
     nonce         TEXT    PRIMARY KEY,
     expires_at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX login_nonces_expiry ON login_nonces (expires_at_ms);
 
 CREATE TABLE sessions (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
@@ -57,6 +58,8 @@ CREATE TABLE notices (
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX notices_open ON notices (expires_at_ms);
+CREATE INDEX notices_account ON notices (account_id, created_at_ms);
 
 -- ---- relayer: requests and the way to the chain -------------------------------------------------------------------
 
@@ -85,13 +88,17 @@ CREATE TABLE requests (
 CREATE UNIQUE INDEX requests_idempotency ON requests (account_id, idempotency_key);
 CREATE INDEX requests_queue ON requests (purpose, id) WHERE state = 'queued';
 CREATE INDEX requests_account ON requests (account_id, id);
+CREATE INDEX requests_reference ON requests (account_id, reference);
+CREATE INDEX requests_contact ON requests (contact_id, created_at_ms);
 
--- Guesses that were evaluated or are being evaluated; a right one is taken out again.
+-- Guesses at a request's or a contact's digits that were evaluated or are being evaluated; a right one is taken out again.
 CREATE TABLE guesses (
     id         INTEGER PRIMARY KEY,
     account_id BLOB    NOT NULL REFERENCES accounts (id),
-    request_id BLOB    NOT NULL REFERENCES requests (id),
-    made_at_ms INTEGER NOT NULL
+    request_id BLOB    REFERENCES requests (id),
+    contact_id BLOB    REFERENCES contacts (id),
+    made_at_ms INTEGER NOT NULL,
+    CHECK ((request_id IS NULL) <> (contact_id IS NULL))
 ) STRICT;
 CREATE INDEX guesses_account ON guesses (account_id, made_at_ms);
 
@@ -194,6 +201,16 @@ CREATE TABLE events (
 CREATE INDEX events_id ON events (on_chain_id, kind);
 CREATE INDEX events_root ON events (root, kind);
 CREATE INDEX events_place ON events (block_number, log_index) WHERE canonical = 1;
+
+-- Where a request's code stands on the canonical chain. Id, issuer, purpose and serial all agree: another issuer can copy
+-- an id into a batch of its own.
+CREATE VIEW landings AS
+    SELECT i.request_id, e.on_chain_id, e.issuer, e.purpose, e.serial, e.expiry, e.block_number, e.block_hash, e.tx_hash,
+           e.timestamp
+    FROM events e
+    JOIN issuances i ON i.on_chain_id = e.on_chain_id AND i.serial = e.serial
+    JOIN batches b ON b.id = i.batch_id AND b.issuer = e.issuer AND b.purpose = e.purpose
+    WHERE e.kind = 'otp-set' AND e.canonical = 1;
 
 -- ---- indexer: messages ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,18 @@
+//! Columns of a fixed length: a row with another one was not written by us.
+
+use alloy::primitives::{Address, B256};
+
+use super::StoreError;
+
+pub(super) fn word(bytes: &[u8], table: &'static str) -> Result<B256, StoreError> {
+    B256::try_from(bytes).map_err(|_| StoreError::Damaged { table })
+}
+
+pub(super) fn address(bytes: &[u8], table: &'static str) -> Result<Address, StoreError> {
+    Address::try_from(bytes).map_err(|_| StoreError::Damaged { table })
+}
+
+/// A count or a number that is never negative.
+pub(super) fn unsigned<T: TryFrom<i64>>(number: i64, table: &'static str) -> Result<T, StoreError> {
+    T::try_from(number).map_err(|_| StoreError::Damaged { table })
+}

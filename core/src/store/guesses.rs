@@ -1,0 +1,87 @@
+//! Guesses at digits, an account's budget of them (protocol.md §7.2). Writer: the relayer.
+//!
+//! A guess is taken out of the budget and committed before digits are compared, and given back when they were right: a
+//! crash or a second process can lose a guess, never win one.
+
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::{Store, StoreError, column};
+
+/// Wrong digits that are evaluated per account in [`WINDOW_MS`].
+const BUDGET: i64 = 10;
+/// One hour.
+const WINDOW_MS: i64 = 3_600_000;
+
+/// What is guessed at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Request(Uuid),
+    Contact(Uuid),
+}
+
+/// A guess that was taken out of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuessId(i64);
+
+/// Takes one guess; when the budget is used up, says in how many seconds the next one is there.
+pub(super) async fn take(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    target: Target,
+    now_ms: i64,
+) -> Result<Result<GuessId, u64>, StoreError> {
+    let since = now_ms.saturating_sub(WINDOW_MS);
+    sqlx::query("DELETE FROM guesses WHERE account_id = ? AND made_at_ms <= ?")
+        .bind(account)
+        .bind(since)
+        .execute(&mut *write)
+        .await?;
+    let (made, oldest): (i64, Option<i64>) =
+        sqlx::query_as("SELECT count(*), min(made_at_ms) FROM guesses WHERE account_id = ?")
+            .bind(account)
+            .fetch_one(&mut *write)
+            .await?;
+    if let (BUDGET.., Some(oldest)) = (made, oldest) {
+        return Ok(Err(seconds_until(oldest.saturating_add(WINDOW_MS), now_ms)));
+    }
+    let (request, contact) = match target {
+        Target::Request(id) => (Some(id), None),
+        Target::Contact(id) => (None, Some(id)),
+    };
+    let inserted =
+        sqlx::query("INSERT INTO guesses (account_id, request_id, contact_id, made_at_ms) VALUES (?, ?, ?, ?)")
+            .bind(account)
+            .bind(request)
+            .bind(contact)
+            .bind(now_ms)
+            .execute(&mut *write)
+            .await?;
+    Ok(Ok(GuessId(inserted.last_insert_rowid())))
+}
+
+/// Gives a guess back: it was right.
+pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
+    Ok(())
+}
+
+/// Whole seconds from now until `then_ms`, at least one: what `Retry-After` says.
+pub(super) fn seconds_until(then_ms: i64, now_ms: i64) -> u64 {
+    u64::try_from(then_ms.saturating_sub(now_ms)).unwrap_or_default().div_ceil(1_000).max(1)
+}
+
+impl Store {
+    /// How many guesses count against an account now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn guesses_counted(&self, account_id: Uuid, now_ms: i64) -> Result<u64, StoreError> {
+        let made: i64 = sqlx::query_scalar("SELECT count(*) FROM guesses WHERE account_id = ? AND made_at_ms > ?")
+            .bind(account_id)
+            .bind(now_ms.saturating_sub(WINDOW_MS))
+            .fetch_one(&self.readers)
+            .await?;
+        column::unsigned(made, "guesses")
+    }
+}
