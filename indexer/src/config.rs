@@ -1,0 +1,378 @@
+//! The indexer's configuration. Keys, defaults and meanings: `indexer/config.example.toml`, which a test compares with
+//! this file. The environment prefix is `OTP_INDEXER`.
+
+use std::{
+    fmt::Display,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use alloy::primitives::Address;
+use lettre::message::Mailbox;
+use otp_core::{
+    config::{Faults, KnownKey, Reader},
+    id::Deployment,
+    secret::Secret,
+};
+use url::{Host, Url};
+
+use crate::mail::plain;
+
+const PREFIX: &str = "OTP_INDEXER";
+
+/// Everything that `indexer run` needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Node and contract.
+    pub chain: ChainConfig,
+    /// The database file, shared with the relayer.
+    pub store_path: PathBuf,
+    /// Where data keys are wrapped.
+    pub keys: KeysConfig,
+    /// Ports, admin token, the base of links.
+    pub http: HttpConfig,
+    /// The SMTP server and the sender.
+    pub mail: MailConfig,
+    /// How messages are worked off.
+    pub delivery: DeliveryConfig,
+    /// `tracing` filter.
+    pub log_filter: String,
+}
+
+/// `chain.*`
+#[derive(Debug, Clone)]
+pub struct ChainConfig {
+    /// `chain.id` and `chain.verifier`.
+    pub deployment: Deployment,
+    /// `chain.rpc_url`
+    pub rpc_url: Url,
+    /// `chain.deployment_block`: the verifier's first block, from which its logs are read.
+    pub deployment_block: u64,
+    /// `chain.rpc_timeout_ms`
+    pub rpc_timeout: Duration,
+    /// `chain.poll_ms`: how often a new head is asked for.
+    pub poll: Duration,
+    /// `chain.range_blocks`: the most blocks in one `eth_getLogs` while catching up.
+    pub range_blocks: u64,
+    /// `chain.confirmations`: blocks on top before a block is applied.
+    pub confirmations: u64,
+}
+
+/// `keys.*`
+#[derive(Debug)]
+pub enum KeysConfig {
+    /// `keys.file`
+    File(PathBuf),
+    /// `keys.kms_key_id`
+    Kms(String),
+}
+
+/// `http.*`
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// `http.listen`
+    pub listen: SocketAddr,
+    /// `http.admin_listen`
+    pub admin_listen: SocketAddr,
+    /// `http.admin_token_file`
+    pub admin_token_file: PathBuf,
+    /// `http.public_url`: what links in messages begin with; without a slash at its end.
+    pub public_url: String,
+}
+
+/// How the connection to the SMTP server is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// TLS after STARTTLS; never without.
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+    /// None: for a loopback host alone.
+    None,
+}
+
+/// `mail.*`
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// `mail.smtp_host`
+    pub host: String,
+    /// `mail.smtp_port`
+    pub port: u16,
+    /// `mail.security`
+    pub security: MailSecurity,
+    /// `mail.username` and `mail.password`.
+    pub credentials: Option<(String, Secret<String>)>,
+    /// `mail.from`
+    pub from: Mailbox,
+    /// `mail.timeout_ms`: for one message, connection included.
+    pub timeout: Duration,
+}
+
+/// `delivery.*`
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// `delivery.workers`: messages on their way at once.
+    pub workers: u32,
+    /// `delivery.retry_first_ms`: the first pause after a failure; it doubles from there.
+    pub retry_first: Duration,
+    /// `delivery.retry_most_ms`: the longest pause.
+    pub retry_most: Duration,
+}
+
+impl FromStr for MailSecurity {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "starttls" => Ok(Self::StartTls),
+            "tls" => Ok(Self::Tls),
+            "none" => Ok(Self::None),
+            _ => Err("starttls, tls or none is expected"),
+        }
+    }
+}
+
+impl Config {
+    /// Reads file and environment.
+    ///
+    /// # Errors
+    /// Every fault together.
+    pub fn load(path: Option<&Path>) -> Result<Self, Faults> {
+        let mut reader = Reader::load(path, PREFIX);
+        let config = read(&mut reader);
+        reader.finish(config)
+    }
+
+    /// Reads TOML text alone, without the environment.
+    ///
+    /// # Errors
+    /// Every fault together.
+    pub fn parse(text: &str) -> Result<Self, Faults> {
+        let mut reader = Reader::new(text, [], PREFIX);
+        let config = read(&mut reader);
+        reader.finish(config)
+    }
+
+    /// The keys that [`Config::load`] knows.
+    #[must_use]
+    pub fn known_keys() -> Vec<KnownKey> {
+        let mut reader = Reader::new("", [], PREFIX);
+        let _ = read(&mut reader);
+        reader.known().to_vec()
+    }
+}
+
+fn read(reader: &mut Reader) -> Option<Config> {
+    let chain = read_chain(reader);
+    let store_path = reader.or("store.path", "data/otp.db");
+    let keys = read_keys(reader);
+    let http = read_http(reader);
+    let mail = read_mail(reader);
+    let delivery = read_delivery(reader);
+    let log_filter = reader.or("log.filter", "info");
+    Some(Config {
+        chain: chain?,
+        store_path: store_path?,
+        keys: keys?,
+        http: http?,
+        mail: mail?,
+        delivery: delivery?,
+        log_filter: log_filter?,
+    })
+}
+
+fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
+    let chain_id = reader.required("chain.id");
+    let verifier: Option<Address> = reader.required("chain.verifier");
+    let rpc_url = reader.required("chain.rpc_url");
+    let deployment_block = reader.required("chain.deployment_block");
+    let deployment_block = within(reader, "chain.deployment_block", deployment_block, 1..=u64::from(u32::MAX));
+    let rpc_timeout = millis(reader, "chain.rpc_timeout_ms", "10000", 1..=120_000);
+    let poll = millis(reader, "chain.poll_ms", "500", 10..=60_000);
+    let range_blocks = bounded(reader, "chain.range_blocks", "2000", 1..=100_000);
+    let confirmations = bounded(reader, "chain.confirmations", "0", 0..=10_000);
+    Some(ChainConfig {
+        deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
+        rpc_url: rpc_url?,
+        deployment_block: deployment_block?,
+        rpc_timeout: rpc_timeout?,
+        poll: poll?,
+        range_blocks: range_blocks?,
+        confirmations: confirmations?,
+    })
+}
+
+fn read_keys(reader: &mut Reader) -> Option<KeysConfig> {
+    let file = reader.or("keys.file", "data/master.key");
+    match reader.optional("keys.kms_key_id")? {
+        Some(key_id) => Some(KeysConfig::Kms(key_id)),
+        None => file.map(KeysConfig::File),
+    }
+}
+
+fn read_http(reader: &mut Reader) -> Option<HttpConfig> {
+    let listen = reader.or("http.listen", "127.0.0.1:8090");
+    let admin_listen = reader.or("http.admin_listen", "127.0.0.1:8091");
+    let admin_token_file = reader.or("http.admin_token_file", "data/indexer-admin.token");
+    let public_url: Option<PublicUrl> = reader.required("http.public_url");
+    Some(HttpConfig {
+        listen: listen?,
+        admin_listen: admin_listen?,
+        admin_token_file: admin_token_file?,
+        public_url: public_url?.0,
+    })
+}
+
+fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
+    let host: Option<String> = reader.required("mail.smtp_host");
+    let port = reader.or("mail.smtp_port", "587");
+    let security = reader.or("mail.security", "starttls");
+    let username: Option<Option<String>> = reader.optional("mail.username");
+    let password = reader.optional("mail.password");
+    let from = reader.required::<Sender>("mail.from");
+    let timeout = millis(reader, "mail.timeout_ms", "10000", 100..=60_000);
+    let credentials = match (username?, password?) {
+        (Some(username), Some(password)) => Some((username, password)),
+        (None, None) => None,
+        _ => {
+            reader.fault("mail.username and mail.password: set both or neither");
+            return None;
+        }
+    };
+    let (host, security) = (host?, security?);
+    if security == MailSecurity::None && !is_loopback(&host) {
+        reader.fault("mail.security: none is for a loopback mail.smtp_host alone; set starttls or tls");
+    }
+    Some(MailConfig { host, port: port?, security, credentials, from: from?.0, timeout: timeout? })
+}
+
+fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
+    let workers = bounded(reader, "delivery.workers", "4", 1..=64);
+    let retry_first = millis(reader, "delivery.retry_first_ms", "500", 10..=60_000);
+    let retry_most = millis(reader, "delivery.retry_most_ms", "10000", 10..=600_000);
+    let (retry_first, retry_most) = (retry_first?, retry_most?);
+    if retry_first > retry_most {
+        reader.fault("delivery.retry_first_ms is above delivery.retry_most_ms");
+    }
+    Some(DeliveryConfig { workers: u32::try_from(workers?).ok()?, retry_first, retry_most })
+}
+
+fn bounded(reader: &mut Reader, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+    let value = reader.or(name, default);
+    within(reader, name, value, bounds)
+}
+
+fn within<T: PartialOrd + Display>(
+    reader: &mut Reader,
+    name: &'static str,
+    value: Option<T>,
+    bounds: RangeInclusive<T>,
+) -> Option<T> {
+    let value = value?;
+    if bounds.contains(&value) {
+        return Some(value);
+    }
+    reader.fault(format!("{name}: {} to {} is expected", bounds.start(), bounds.end()));
+    None
+}
+
+fn millis(reader: &mut Reader, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<Duration> {
+    bounded(reader, name, default, bounds).map(Duration::from_millis)
+}
+
+fn is_loopback(host: &str) -> bool {
+    match Host::parse(host) {
+        Ok(Host::Domain(name)) => name == "localhost",
+        Ok(Host::Ipv4(address)) => address.is_loopback(),
+        Ok(Host::Ipv6(address)) => address.is_loopback(),
+        Err(_) => host == "::1",
+    }
+}
+
+/// `https` (or `http` on loopback), and nothing in it that a message may not show.
+struct PublicUrl(String);
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|e| format!("a URL such as https://otp.example is expected ({e})"))?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(host) => {}
+            _ => return Err("https is expected; http is for loopback alone".to_owned()),
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+            return Err("a URL without user, query and fragment is expected".to_owned());
+        }
+        let base = url.as_str().trim_end_matches('/');
+        if plain::has_six_digits(base) {
+            return Err("six digits in a row would pass for a code in the message".to_owned());
+        }
+        Ok(Self(base.to_owned()))
+    }
+}
+
+struct Sender(Mailbox);
+
+impl FromStr for Sender {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        text.parse().map(Self).map_err(|_| "a sender such as `Codes <codes@otp.example>` is expected")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "[chain]\nid = 31337\nverifier = '0x0000000000000000000000000000000000000001'\n\
+        rpc_url = 'http://127.0.0.1:8545'\ndeployment_block = 1\n\
+        [http]\npublic_url = 'http://127.0.0.1:8090/'\n\
+        [mail]\nsmtp_host = '127.0.0.1'\nsecurity = 'none'\nfrom = 'Codes <codes@otp.example>'\n";
+
+    #[test]
+    fn the_least_configuration_is_enough() {
+        let config = Config::parse(LEAST).unwrap();
+        assert_eq!(config.http.public_url, "http://127.0.0.1:8090");
+        assert_eq!(config.mail.port, 587);
+        assert_eq!(config.delivery.workers, 4);
+    }
+
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let example = include_str!("../config.example.toml");
+        assert_eq!(otp_core::config::differences_from_example(example, &Config::known_keys()), [""; 0]);
+        Config::parse(example).unwrap();
+    }
+
+    #[test]
+    fn all_faults_are_told_in_one_line() {
+        let text = Config::parse("[mail]\nsecurity = 'ssl'\npassword = 'hunter2'").unwrap_err().to_string();
+        for part in ["chain.id", "chain.verifier", "http.public_url", "mail.smtp_host", "mail.security", "mail.from"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains('\n') && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn mail_in_clear_goes_to_loopback_alone() {
+        let remote = LEAST.replace("smtp_host = '127.0.0.1'", "smtp_host = 'smtp.example'");
+        assert!(Config::parse(&remote).unwrap_err().to_string().contains("loopback"));
+    }
+
+    #[test]
+    fn a_link_base_that_is_no_plain_https_url_is_refused() {
+        for bad in
+            ["http://otp.example", "https://a:b@otp.example", "https://otp.example/?x=1", "https://o123456.example"]
+        {
+            let text = LEAST.replace("http://127.0.0.1:8090/", bad);
+            assert!(Config::parse(&text).unwrap_err().to_string().contains("http.public_url"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a message says: a code with what it authorises, or the digits that confirm a contact. Text and HTML carry the
+//! same; in each the digits are the only run of six.
+
+use alloy::primitives::Address;
+use otp_core::{authorization::Authorization, code::Digits};
+use time::{OffsetDateTime, macros::format_description};
+use zeroize::Zeroizing;
+
+use super::plain;
+
+/// The most fields that are shown.
+const FIELDS: usize = 24;
+
+/// A message without its envelope.
+#[derive(Debug)]
+pub struct Letter {
+    /// The subject line; no digits of the code.
+    pub subject: String,
+    /// The plain text.
+    pub text: Zeroizing<String>,
+    /// The same as HTML.
+    pub html: Zeroizing<String>,
+}
+
+/// What the message with a code needs.
+#[derive(Debug)]
+pub struct CodeLetter<'a> {
+    /// What the person types.
+    pub digits: &'a Digits,
+    /// What tells two codes apart.
+    pub reference: &'a str,
+    /// Which policy.
+    pub purpose: &'a str,
+    /// The wallet that the code is for.
+    pub wallet: Address,
+    /// What it authorises.
+    pub authorization: &'a Authorization,
+    /// Unix seconds of chain time.
+    pub expiry: u64,
+    /// The link with the full code.
+    pub link: &'a str,
+}
+
+/// The message with a code.
+#[must_use]
+pub fn code(letter: &CodeLetter<'_>) -> Letter {
+    let (reference, purpose) = (plain::name(letter.reference), plain::name(letter.purpose));
+    let mut body = Body::new(&format!("Your code for {purpose}"));
+    body.digits(letter.digits);
+    body.line(&format!("Reference: {reference}. The page that asked for the code shows the same one."));
+    body.heading("What it authorises");
+    body.list(&authorised(letter.authorization, letter.wallet));
+    body.line(&format!("It expires at {}.", moment(letter.expiry)));
+    body.heading("How to use it");
+    body.line("Enter the digits where you asked for them, or open this link, which carries the whole code:");
+    body.link(letter.link);
+    body.heading("If this was not you");
+    body.line("Do not enter the code, and do not open the link: whoever asked for it holds your wallet key.");
+    body.line("Nobody will ever ask you for these digits.");
+    body.finish(format!("Your one-time code for {purpose} (reference {reference})"))
+}
+
+/// The message that confirms a contact.
+#[must_use]
+pub fn confirmation(digits: &Digits, valid_minutes: u64) -> Letter {
+    let mut body = Body::new("Confirm this address");
+    body.digits(digits);
+    body.line("Enter the digits where you added this address. One-time codes for your wallet will then come here.");
+    body.line(&format!("They are valid for {valid_minutes} minutes."));
+    body.heading("If this was not you");
+    body.line("Do not pass the digits on to anybody: somebody has entered your address by mistake or to deceive you.");
+    body.finish("Confirm your address for one-time codes".to_owned())
+}
+
+/// Names and values, a line each.
+fn authorised(authorization: &Authorization, wallet: Address) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    match authorization.consumer {
+        Some(consumer) => {
+            lines.push(("Action".to_owned(), plain::value(&authorization.title)));
+            let fields = authorization.fields.iter().take(FIELDS);
+            lines.extend(fields.map(|(name, value)| (format!("- {}", plain::name(name)), plain::value(value))));
+            let left_out = authorization.fields.len().saturating_sub(FIELDS);
+            if left_out > 0 {
+                lines.push(("- and".to_owned(), format!("{left_out} more fields that this message has no room for")));
+            }
+            lines.push(("Contract".to_owned(), plain::own(&consumer.to_checksum(None))));
+        }
+        // Nobody but us writes these: a sign-in names its origin.
+        None => {
+            lines.push(("Action".to_owned(), plain::own(&authorization.title)));
+            lines.extend(authorization.fields.iter().map(|(name, value)| (plain::own(name), plain::own(value))));
+        }
+    }
+    lines.push(("Wallet".to_owned(), plain::own(&wallet.to_checksum(None))));
+    lines
+}
+
+/// `02:31:07 UTC on 22 November 2026`
+fn moment(unix_s: u64) -> String {
+    let format = format_description!("[hour]:[minute]:[second] UTC on [day padding:none] [month repr:long] [year]");
+    i64::try_from(unix_s)
+        .ok()
+        .and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok())
+        .and_then(|moment| moment.format(format).ok())
+        .unwrap_or_else(|| "an unknown time".to_owned())
+}
+
+/// Text and HTML, written side by side.
+struct Body {
+    text: Zeroizing<String>,
+    html: Zeroizing<String>,
+}
+
+impl Body {
+    fn new(title: &str) -> Self {
+        // Room for the whole letter, so that the digits are not left behind in a buffer that was outgrown.
+        let mut text = Zeroizing::new(String::with_capacity(32 * 1024));
+        let mut html = Zeroizing::new(String::with_capacity(128 * 1024));
+        text.push_str(title);
+        text.push('\n');
+        let title = plain::html(title);
+        html.push_str("<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>");
+        html.push_str(&title);
+        html.push_str(
+            "</title></head>\n<body style=\"font-family: sans-serif; font-size: 16px; max-width: 36em\">\n<h1>",
+        );
+        html.push_str(&title);
+        html.push_str("</h1>\n");
+        Self { text, html }
+    }
+
+    fn digits(&mut self, digits: &Digits) {
+        for part in ["\n    ", digits.expose(), "\n"] {
+            self.text.push_str(part);
+        }
+        let style = "font-family: monospace; font-size: 40px; font-weight: bold; letter-spacing: 6px";
+        for part in ["<p style=\"", style, "\">", digits.expose(), "</p>\n"] {
+            self.html.push_str(part);
+        }
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.text.push_str(&format!("\n{heading}\n"));
+        self.html.push_str(&format!("<h2>{}</h2>\n", plain::html(heading)));
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(&format!("\n{line}\n"));
+        self.html.push_str(&format!("<p>{}</p>\n", plain::html(line)));
+    }
+
+    fn list(&mut self, lines: &[(String, String)]) {
+        self.text.push('\n');
+        self.html.push_str("<table cellpadding=\"4\">\n");
+        for (name, value) in lines {
+            self.text.push_str(&format!("    {name}: {value}\n"));
+            let (name, value) = (plain::html(name), plain::html(value));
+            self.html.push_str(&format!("<tr><th align=\"left\">{name}</th>\n<td>{value}</td></tr>\n"));
+        }
+        self.html.push_str("</table>\n");
+    }
+
+    fn link(&mut self, link: &str) {
+        for part in ["\n", link, "\n"] {
+            self.text.push_str(part);
+        }
+        let escaped = Zeroizing::new(plain::html(link));
+        for part in ["<p><a href=\"", &escaped, "\">Open the page with the whole code</a></p>\n"] {
+            self.html.push_str(part);
+        }
+    }
+
+    fn finish(mut self, subject: String) -> Letter {
+        self.html.push_str("</body>\n</html>\n");
+        Letter { subject, text: self.text, html: self.html }
+    }
+}
+
+#[cfg(test)]
+mod tests;
