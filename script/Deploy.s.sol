@@ -44,6 +44,7 @@ contract Deploy is Script {
     /// @notice The result is not what it must be; nothing was sent.
     error Unfit(string what, address account);
 
+    /// @notice Reads DEPLOY_CONFIG, deploys, writes DEPLOY_OUT.
     function run() external {
         if (msg.sender == DEFAULT_SENDER) revert NoDeployer();
         uint256 deploymentBlock = block.number; // the chain's head, so at or before every block of the deployment
@@ -70,6 +71,7 @@ contract Deploy is Script {
         );
     }
 
+    /// @notice Deploys as `deployer`, and reverts unless the result is what the configuration says.
     function deploy(DeployConfig memory config, address deployer) public returns (Deployment memory d) {
         DeployConfigs.check(config, deployer);
         vm.startBroadcast(deployer);

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IOtpVerifier} from "./interfaces/IOtpVerifier.sol";
 import {Batch, Batches, Packed} from "./libraries/Batches.sol";
 import {OtpHash} from "./libraries/OtpHash.sol";
+import {OtpStorage} from "./libraries/OtpStorage.sol";
 import {OtpTree} from "./libraries/OtpTree.sol";
 import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {Initializable} from "@openzeppelin/contracts-upgradeable/proxy/utils/Initializable.sol";
@@ -20,14 +21,6 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     using Batches for Batch;
     using Batches for Packed;
 
-    /// @custom:storage-location erc7201:otp.storage.OtpVerifier
-    struct Storage {
-        // per issuer, or one issuer could reset or kill another's batch by setting the same root
-        mapping(address issuer => mapping(bytes32 root => Batch)) batches;
-        mapping(address issuer => mapping(bytes32 purpose => uint40)) next;
-        mapping(bytes32 purpose => Policy) policies;
-    }
-
     /// @inheritdoc IOtpVerifier
     bytes32 public constant ISSUER_ROLE = keccak256("ISSUER_ROLE");
     /// @inheritdoc IOtpVerifier
@@ -36,8 +29,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     bytes32 public constant GOVERNOR_ROLE = keccak256("GOVERNOR_ROLE");
 
     /// @inheritdoc IOtpVerifier
-    // forge-lint: disable-next-line(screaming-snake-case-const)
-    string public constant version = "1.0.0";
+    string public constant version = "1.0.0"; // solhint-disable-line const-name-snakecase
 
     uint256 private constant MIN_TTL = 30 seconds;
     uint256 private constant MAX_TTL = 600 seconds;
@@ -51,9 +43,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
 
     bytes32 private constant VERIFY_TYPEHASH = keccak256("Verify(bytes32 id,bytes32 action,uint64 deadline)");
 
-    /// @dev keccak256(abi.encode(uint256(keccak256("otp.storage.OtpVerifier")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant STORAGE_LOCATION = 0x2080fb54add3e565ec7b7c80c5bcce9568748794d6d11dfafa00d339439f5800;
-
+    /// @notice The implementation itself can never be initialized, and so never used.
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor() {
         _disableInitializers();
@@ -105,7 +95,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         returns (Policy memory policy)
     {
         if (_isPast(deadline)) revert PastDeadline(deadline);
-        Storage storage $ = _storage();
+        OtpStorage.Layout storage $ = OtpStorage.layout();
         policy = $.policies[purpose];
         if (!policy.enabled) revert PurposeDisabled(purpose);
         uint256 next = $.next[msg.sender][purpose];
@@ -117,7 +107,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     /// @dev The serials in its leaves make a root new; that nothing is there is checked all the same, since to write over
     /// a batch would make its used codes good again.
     function _storeBatch(bytes32 root, bytes32 purpose, uint256 first, uint256 size, Policy memory policy) private {
-        Batch storage batch = _storage().batches[msg.sender][root];
+        Batch storage batch = OtpStorage.layout().batches[msg.sender][root];
         if (batch.load().exists()) revert DuplicateBatch(root);
         uint256 expiry = block.timestamp + policy.ttl;
         // casts: seconds of the next 30,000 years; first is below SERIAL_END
@@ -224,7 +214,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     function revokeBatches(address issuer, bytes32[] calldata roots) external {
         if (!hasRole(GUARDIAN_ROLE, msg.sender)) _checkRole(msg.sender == issuer ? ISSUER_ROLE : GUARDIAN_ROLE);
         for (uint256 i = 0; i < roots.length; ++i) {
-            Batch storage slot = _storage().batches[issuer][roots[i]];
+            Batch storage slot = OtpStorage.layout().batches[issuer][roots[i]];
             Packed batch = slot.load();
             if (!batch.exists()) revert UnknownOtp(roots[i]);
             Packed revoked = batch.withAllRevoked();
@@ -241,7 +231,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         bool inBounds = policy.ttl >= MIN_TTL && policy.ttl <= MAX_TTL && policy.grace <= MAX_GRACE
             && policy.maxAttempts != 0 && policy.maxAttempts <= MAX_ATTEMPTS;
         if (!inBounds) revert PolicyOutOfBounds(policy);
-        _storage().policies[purpose] = policy;
+        OtpStorage.layout().policies[purpose] = policy;
         emit PolicySet(purpose, policy);
     }
 
@@ -293,18 +283,18 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         view
         returns (uint40 expiry, uint16 grace, uint40 first, uint160 states)
     {
-        Batch memory batch = _storage().batches[issuer][root];
+        Batch memory batch = OtpStorage.layout().batches[issuer][root];
         return (batch.expiry, batch.grace, batch.first, batch.states);
     }
 
     /// @inheritdoc IOtpVerifier
     function nextSerial(address issuer, bytes32 purpose) external view returns (uint40) {
-        return _storage().next[issuer][purpose];
+        return OtpStorage.layout().next[issuer][purpose];
     }
 
     /// @inheritdoc IOtpVerifier
     function policyOf(bytes32 purpose) external view returns (Policy memory) {
-        return _storage().policies[purpose];
+        return OtpStorage.layout().policies[purpose];
     }
 
     // --- internal
@@ -316,7 +306,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
         returns (bool found, Batch storage slot, Packed batch, uint256 place)
     {
         bytes32 leaf = OtpHash.leafOf(ticket.purpose, ticket.serial, ticket.id);
-        slot = _storage().batches[ticket.issuer][MerkleProof.processProofCalldata(ticket.proof, leaf)];
+        slot = OtpStorage.layout().batches[ticket.issuer][MerkleProof.processProofCalldata(ticket.proof, leaf)];
         batch = slot.load();
         unchecked {
             // a serial below first wraps round to a place far too high
@@ -356,12 +346,5 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
 
     function _checkGuardianOrGovernor() private view {
         if (!hasRole(GOVERNOR_ROLE, msg.sender)) _checkRole(GUARDIAN_ROLE);
-    }
-
-    function _storage() private pure returns (Storage storage $) {
-        bytes32 location = STORAGE_LOCATION;
-        assembly ("memory-safe") {
-            $.slot := location
-        }
     }
 }

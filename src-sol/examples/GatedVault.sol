@@ -34,6 +34,7 @@ contract GatedVault {
     /// moves with a withdrawal only, and then every other code for the old nonce is worthless.
     mapping(address account => uint256) public nonces;
 
+    /// @notice A vault that trusts one verifier for good.
     /// @param verifier The OtpVerifier's proxy.
     constructor(IOtpVerifier verifier) {
         VERIFIER = verifier;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// one read and one write of a slot, which the struct does not give
+// solhint-disable no-inline-assembly
+
 /// @dev One issuance: one storage slot, for the whole life of its codes.
 /// @param expiry The last second in which its codes verify; never 0 in a batch that exists.
 /// @param grace How many seconds longer a verified code can be consumed.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// the hashes that the gas goals hang on
+// solhint-disable no-inline-assembly
+
 /// @title OtpHash
 /// @notice The protocol's hashes, in assembly that builds them in free memory and leaves it free. What they are is said in
 /// Solidity above each; `test-sol/fuzz/OtpHash.t.sol` holds each against that line.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// the loops that the gas goals hang on
+// solhint-disable no-inline-assembly
+
 /// @title OtpTree
 /// @notice The Merkle tree over one issuance and its log loop, in assembly: at 80 codes these three loops decide what a
 /// code costs. `test-sol/fuzz/OtpTree.t.sol` holds each against a plain version.
