@@ -25,11 +25,14 @@ impl Issuer {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
         let mut in_flight = 0;
         for batch in open {
-            let lost = match batch.mined {
-                Some(mined) => !self.still_mined(batch, mined, head, reorged).await?,
-                None => true,
-            };
-            if lost && !self.settle(batch, head).await? {
+            if let Some(mined) = batch.mined {
+                if self.still_mined(batch, mined, head, reorged).await? {
+                    continue;
+                }
+                // Pools take reorged transactions back, but no rule makes them.
+                self.publish(batch).await;
+            }
+            if !self.settle(batch, head).await? {
                 in_flight += 1;
             }
         }
@@ -67,9 +70,7 @@ impl Issuer {
                 return self.landed(batch, &receipt).await;
             }
         }
-        let settled_block = head.number.saturating_sub(self.parts.issue.confirmations);
-        let count = self.parts.node.get_transaction_count(self.lease.issuer);
-        if count.block_id(BlockId::number(settled_block)).await? > batch.nonce {
+        if self.nonce_is_gone(batch, head).await? {
             // Another transaction used the nonce and is final: these bytes can never land.
             tracing::error!(batch_id = batch.id, nonce = batch.nonce, "the nonce was used by a transaction not ours");
             self.parts.store.requeue_batch(self.lease, batch.id).await?;
@@ -77,6 +78,13 @@ impl Issuer {
         }
         self.send_again(batch, head).await?;
         Ok(false)
+    }
+
+    /// Whether the nonce is used as of a block that is final. Asked twice, since the first answer costs no old state.
+    async fn nonce_is_gone(&self, batch: &OpenBatch, head: Head) -> Result<bool, RpcFailure> {
+        let used = |block: BlockId| self.parts.node.get_transaction_count(self.lease.issuer).block_id(block);
+        let settled = head.number.saturating_sub(self.parts.issue.confirmations);
+        Ok(used(BlockId::latest()).await? > batch.nonce && used(BlockId::number(settled)).await? > batch.nonce)
     }
 
     /// A receipt was found. A node could lie or mix things up, so the batch's own event must be in it.

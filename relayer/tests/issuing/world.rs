@@ -1,0 +1,318 @@
+//! A chain that mines when it is told to, the deployed contract, a store with one account, and an issuer on both.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy::{
+    eips::BlockNumberOrTag,
+    network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
+    primitives::{Address, B256, Bytes, U256},
+    providers::{Provider, ext::AnvilApi},
+    rpc::types::TransactionRequest,
+    signers::local::PrivateKeySigner,
+};
+use otp_core::{
+    clock::now_ms,
+    code::Seed,
+    contract::{IOtpVerifier, OtpVerifier},
+    id::{Purpose, leaf},
+    merkle::Tree,
+    seal::{KeyWrapper, Keyring},
+    store::{Challenge, NewContact, NewRequest, NewSession, Store, Submission},
+};
+use relayer::{
+    chain_view::{ChainView, Watched},
+    config::{ChainConfig, IssueConfig},
+    issuing::{Issuer, Parts},
+};
+use testbed::{
+    anvil::{Anvil, fund},
+    deployment::{Deployment, Plan},
+    ports::Ports,
+};
+use tokio::sync::{Notify, OnceCell};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Blocks after which a batch is final here.
+pub(crate) const CONFIRMATIONS: u64 = 4;
+
+pub(crate) struct World {
+    pub(crate) anvil: Anvil,
+    pub(crate) deployment: Deployment,
+    pub(crate) store: Store,
+    pub(crate) signer: PrivateKeySigner,
+    pub(crate) guardian: PrivateKeySigner,
+    pub(crate) wallet: Address,
+    folder: tempfile::TempDir,
+    keyring: Arc<Keyring>,
+    account: Uuid,
+    session: Uuid,
+    contact: Uuid,
+}
+
+/// The contracts are deployed once, by the script; each test's chain starts from that state.
+static DEPLOYED: OnceCell<Deployed> = OnceCell::const_new();
+
+#[derive(Clone)]
+struct Deployed {
+    state: Bytes,
+    deployment: Deployment,
+    signer: PrivateKeySigner,
+    guardian: PrivateKeySigner,
+}
+
+async fn deploy() -> Deployed {
+    let folder = tempfile::tempdir().unwrap();
+    let anvil = start_anvil(folder.path()).await;
+    let (signer, guardian) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+    let plan = Plan {
+        deployer: anvil.new_account().await.unwrap(),
+        owners: (0..3).map(|_| PrivateKeySigner::random().address()).collect(),
+        guardian: guardian.address(),
+        issuers: vec![signer.address()],
+        code_ttl_s: 60,
+    };
+    let deployment = Deployment::run(&plan, &anvil.url, folder.path()).await.unwrap();
+    stop_the_clock(&anvil).await;
+    let state = anvil.node.anvil_dump_state().await.unwrap();
+    Deployed { state, deployment, signer, guardian }
+}
+
+async fn start_anvil(logs: &Path) -> Anvil {
+    Anvil::start(Ports::free().unwrap().rpc(), logs).await.unwrap()
+}
+
+/// From here on a block comes when a test asks for it.
+async fn stop_the_clock(anvil: &Anvil) {
+    anvil.node.anvil_set_interval_mining(0).await.unwrap();
+    anvil.node.anvil_set_auto_mine(false).await.unwrap();
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let deployed = DEPLOYED.get_or_init(deploy).await;
+        let anvil = start_anvil(folder.path()).await;
+        stop_the_clock(&anvil).await;
+        assert!(anvil.node.anvil_load_state(deployed.state.clone()).await.unwrap());
+        let Deployed { deployment, signer, guardian, .. } = deployed.clone();
+        fund(&anvil.node, signer.address()).await.unwrap();
+        // a loaded state has no past, which finality looks into
+        anvil.node.anvil_mine(Some(CONFIRMATIONS + 1), None).await.unwrap();
+
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let wrapper = KeyWrapper::File(folder.path().join("master.key"));
+        let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
+        let wallet = Address::repeat_byte(0x77);
+        let (account, session, contact) = person(&store, &keyring, wallet).await;
+        Self { anvil, deployment, store, signer, guardian, wallet, folder, keyring, account, session, contact }
+    }
+
+    /// What `relayer serve` gives its issuing task, with no patience: every turn may replace.
+    pub(crate) fn parts(&self) -> Parts {
+        self.parts_with(|_| {})
+    }
+
+    pub(crate) fn parts_with(&self, change: impl FnOnce(&mut IssueConfig)) -> Parts {
+        let deployment =
+            otp_core::id::Deployment { chain_id: self.deployment.chain_id, verifier: self.deployment.verifier };
+        let watched = Watched {
+            deployment,
+            issuer: self.signer.address(),
+            min_balance_wei: U256::from(1),
+            purposes: vec![purpose("login"), purpose("withdraw")],
+        };
+        let mut issue = IssueConfig {
+            deadline_s: 300,
+            replace_after: Duration::from_secs(3600),
+            max_fee_cap_wei: 500_000_000_000,
+            priority_fee_wei: 1_000_000_000,
+            confirmations: CONFIRMATIONS,
+        };
+        change(&mut issue);
+        Parts {
+            store: self.store.clone(),
+            store_path: self.store_path(),
+            keyring: self.keyring.clone(),
+            node: self.anvil.node.clone(),
+            chain: ChainConfig {
+                deployment,
+                rpc_url: self.anvil.url.clone(),
+                rpc_timeout: Duration::from_secs(10),
+                poll: Duration::from_millis(50),
+                fresh_for: Duration::from_secs(10),
+            },
+            issue,
+            view: ChainView::new(watched, Duration::from_secs(10)),
+            signer: Arc::new(self.signer.clone()),
+            wake: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(crate) fn store_path(&self) -> PathBuf {
+        self.folder.path().join("otp.db")
+    }
+
+    pub(crate) async fn issuer(&self) -> Issuer {
+        self.start(self.parts()).await
+    }
+
+    pub(crate) async fn start(&self, parts: Parts) -> Issuer {
+        let never = CancellationToken::new();
+        let started = Issuer::start(parts, &never);
+        tokio::time::timeout(Duration::from_secs(20), started).await.expect("the key is free").unwrap().unwrap()
+    }
+
+    /// Accepts `count` requests, as the HTTP interface does.
+    pub(crate) async fn accept(&self, purpose_name: &str, count: usize) -> Vec<Uuid> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            let id = Uuid::now_v7();
+            let (key, reference) = (id.to_string(), reference(id));
+            let new = NewRequest {
+                id,
+                account_id: self.account,
+                session_id: self.session,
+                contact_id: self.contact,
+                idempotency_key: &key,
+                body_hash: B256::ZERO,
+                reference: &reference,
+                purpose: purpose(purpose_name),
+                action: action(),
+                payload_hash: None,
+                authorization_sealed: b"",
+                max_attempts: 3,
+                now_ms: now_ms(),
+                cooldown_ms: 0,
+            };
+            assert!(matches!(self.store.submit(&new).await.unwrap(), Submission::Accepted(_)));
+            ids.push(id);
+        }
+        ids
+    }
+
+    pub(crate) async fn mine(&self) {
+        self.anvil.node.anvil_mine(Some(1), None).await.unwrap();
+    }
+
+    pub(crate) async fn base_fee_wei(&self) -> u128 {
+        let block = self.anvil.node.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
+        block.header.base_fee_per_gas.unwrap().into()
+    }
+
+    /// What the contract says of a request's code, by the ticket that the store gives.
+    pub(crate) async fn status_on_chain(&self, request: Uuid) -> u8 {
+        let story = self.store.story(self.account, request).await.unwrap().unwrap();
+        let issuance = story.issuance.expect("the request has a number");
+        let ids = self.store.batch_ids(issuance.batch_id).await.unwrap();
+        let leaves: Vec<B256> = ids.iter().map(|(serial, id)| leaf(story.purpose.bytes32(), *serial, *id)).collect();
+        let place = ids.iter().position(|(serial, _)| *serial == issuance.serial).unwrap();
+        let ticket = IOtpVerifier::Ticket {
+            id: issuance.on_chain_id,
+            issuer: issuance.issuer,
+            purpose: story.purpose.bytes32(),
+            serial: alloy::primitives::aliases::U40::from(issuance.serial),
+            proof: Tree::new(&leaves).unwrap().proof(place).unwrap(),
+        };
+        self.verifier().statusOf(ticket).call().await.unwrap()
+    }
+
+    /// The serials that the contract gave for a purpose.
+    pub(crate) async fn next_serial(&self, name: &str) -> u64 {
+        let verifier = self.verifier();
+        let next = verifier.nextSerial(self.signer.address(), purpose(name).bytes32());
+        next.call().await.unwrap().to()
+    }
+
+    pub(crate) async fn serial_of(&self, request: Uuid) -> u64 {
+        self.store.story(self.account, request).await.unwrap().unwrap().issuance.unwrap().serial
+    }
+
+    pub(crate) async fn failure_of(&self, request: Uuid) -> Option<String> {
+        self.store.story(self.account, request).await.unwrap().unwrap().failed.map(|(_, why)| why)
+    }
+
+    /// Hashes of the issuer's transactions in the pool.
+    pub(crate) async fn pooled(&self) -> Vec<B256> {
+        let content: serde_json::Value = self.anvil.node.raw_request("txpool_content".into(), ()).await.unwrap();
+        let mut hashes = Vec::new();
+        for kind in ["pending", "queued"] {
+            for transaction in
+                content[kind].as_object().unwrap().values().flat_map(|by| by.as_object().unwrap().values())
+            {
+                hashes.push(transaction["hash"].as_str().unwrap().parse().unwrap());
+            }
+        }
+        hashes
+    }
+
+    /// Sends a transaction of an account that is ours.
+    pub(crate) async fn send_as(&self, signer: &PrivateKeySigner, to: Address, input: Vec<u8>) -> B256 {
+        let node = &self.anvil.node;
+        fund(node, signer.address()).await.unwrap();
+        let request = TransactionRequest::default()
+            .with_to(to)
+            .with_input(input)
+            .with_nonce(node.get_transaction_count(signer.address()).await.unwrap())
+            .with_chain_id(self.deployment.chain_id)
+            .with_gas_limit(500_000)
+            .with_max_fee_per_gas(100_000_000_000)
+            .with_max_priority_fee_per_gas(2_000_000_000);
+        let envelope = request.build(&EthereumWallet::from(signer.clone())).await.unwrap();
+        *node.send_tx_envelope(envelope).await.unwrap().tx_hash()
+    }
+
+    fn verifier(&self) -> OtpVerifier::OtpVerifierInstance<&otp_core::chain::Node> {
+        OtpVerifier::new(self.deployment.verifier, &self.anvil.node)
+    }
+}
+
+async fn person(store: &Store, keyring: &Keyring, wallet: Address) -> (Uuid, Uuid, Uuid) {
+    let (account, session, contact) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let seed = Seed::generate().unwrap();
+    let now = now_ms();
+    assert!(store.insert_nonce("nonce", now, now + 60_000).await.unwrap());
+    let new = NewSession {
+        nonce: "nonce",
+        wallet,
+        new_account_id: account,
+        new_seed_sealed: &keyring.seal("seed", account, seed.expose()).unwrap(),
+        session_id: session,
+        domain: "localhost",
+        now_ms: now,
+        expires_at_ms: now + 600_000,
+    };
+    assert_eq!(store.start_session(&new).await.unwrap(), Some(account));
+    let new = NewContact {
+        id: contact,
+        account_id: account,
+        channel: "email",
+        address_sealed: b"",
+        address_tag: [0; 32],
+        now_ms: now,
+        expires_at_ms: now + 600_000,
+    };
+    assert_eq!(store.challenge_contact(&new).await.unwrap(), Challenge::Started { contact_id: contact });
+    (account, session, contact)
+}
+
+pub(crate) fn purpose(name: &str) -> Purpose {
+    name.parse().unwrap()
+}
+
+fn action() -> B256 {
+    B256::repeat_byte(9)
+}
+
+/// Unique per request, letters alone.
+fn reference(id: Uuid) -> String {
+    id.as_bytes().iter().map(|byte| format!("{}{}", letter(byte >> 4), letter(byte & 15))).collect()
+}
+
+fn letter(nibble: u8) -> char {
+    char::from(b'A' + nibble)
+}
