@@ -1,1 +1,19 @@
-//! Stub.
+//! The whole system on one machine: anvil, the deployment, a mailbox and both daemons on loopback. The demo, the
+//! end-to-end tests and the benchmarks stand on the same parts.
+//!
+//! [`stack::Stack`] brings everything up and down; [`client::Client`] speaks to the relayer as a wallet does;
+//! [`mailbox::Mailbox`] reads the mail; [`wallet::Wallet`] and [`vault::Vault`] act on the chain.
+
+pub mod anvil;
+pub mod client;
+mod daemons;
+pub mod demo;
+pub mod deployment;
+pub mod description;
+pub mod mailbox;
+pub mod ports;
+pub mod service;
+pub mod stack;
+pub mod tools;
+pub mod vault;
+pub mod wallet;

@@ -1,0 +1,48 @@
+# What people and CI run, by the same names. Works with any make since 3.81, on Linux and macOS.
+
+SYSTEM := $(if $(filter Darwin,$(shell uname -s)),darwin,linux)
+MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)
+# The native binary: the package's launcher loses the exit code.
+FORGE := lib/node_modules/@foundry-rs/forge-$(SYSTEM)-$(MACHINE)/bin/forge
+CARGO_RUN := cargo run --locked --quiet -p testbed --
+
+.PHONY: help setup build demo up test lint fmt abi
+
+help:
+	@echo "make setup   install what is missing; says what it does"
+	@echo "make demo    bring the system up and walk a code from the request to the payout; ONCE=1 ends afterwards"
+	@echo "make up      bring the system up and keep it up; see .stack/stack.json"
+	@echo "             PORT_BASE=n takes n and the six ports after it, STACK_DIR=d another folder: for a second stack"
+	@echo "make test    everything that is tested"
+	@echo "make build   contracts, daemons and testbed"
+	@echo "make lint    clippy and forge lint"
+	@echo "make fmt     format Rust and Solidity"
+	@echo "make abi     write core/abi/*.json, which the Rust bindings are made from, anew"
+
+setup:
+	@testbed/setup/setup.sh
+
+build: setup
+	$(FORGE) build src-sol script
+	cargo build --locked -p relayer -p indexer -p testbed
+
+demo: build
+	@$(CARGO_RUN) demo $(if $(ONCE),--once)
+
+up: build
+	@$(CARGO_RUN) up
+
+test: setup
+	@FORGE=$(FORGE) testbed/setup/test.sh
+
+lint: setup
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(FORGE) lint --deny warnings src-sol script
+
+fmt: setup
+	cargo fmt --all
+	$(FORGE) fmt
+
+abi: setup
+	$(FORGE) build src-sol
+	script/abi.sh

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Everything that is tested, step by step, with a summary at the end. A step that fails does not hide those after it; the
+# whole ends with 1 if any did. FORGE names the native forge: the package's launcher loses the exit code.
+set -u
+cd "$(dirname "$0")/../.."
+
+passed=0
+failed=0
+summary=
+
+# step NAME COMMAND...
+step() {
+    name=$1
+    shift
+    echo
+    echo "==> $name: $*"
+    begin=$(date +%s)
+    if "$@"; then
+        outcome=ok
+        passed=$((passed + 1))
+    else
+        outcome=FAILED
+        failed=$((failed + 1))
+    fi
+    took=$(($(date +%s) - begin))
+    summary="$summary$(printf '%-7s %5d s  %s' "$outcome" "$took" "$name")
+"
+}
+
+no_new_docs_warnings() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+}
+
+step 'Rust format' cargo fmt --all --check
+step 'Solidity format' "$FORGE" fmt --check
+step 'Solidity lint' "$FORGE" lint --deny warnings src-sol script
+step 'Solidity build' "$FORGE" build
+step 'ABIs as committed' script/abi.sh --check
+step 'vectors as committed' node test-sol/vectors/generate.mjs --check
+step 'Solidity tests' "$FORGE" test
+step 'Rust lint' cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+step 'Rust documentation' no_new_docs_warnings
+step 'Rust build' cargo build --locked --workspace --quiet
+step 'Rust tests' cargo test --locked --workspace --no-fail-fast --quiet
+
+echo
+printf '%s' "$summary"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

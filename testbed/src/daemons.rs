@@ -1,0 +1,91 @@
+//! The configuration of relayer and indexer in a stack.
+
+use std::{fs, path::Path};
+
+use anyhow::Result;
+use url::Url;
+
+use crate::{
+    deployment::Deployment,
+    ports::{self, Ports, loopback},
+    service::{Probe, Service, Spec},
+    tools,
+};
+
+/// What both daemons are configured from.
+pub(crate) struct Setting<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) logs: &'a Path,
+    pub(crate) ports: Ports,
+    pub(crate) rpc_url: &'a Url,
+    pub(crate) deployment: &'a Deployment,
+}
+
+impl Setting<'_> {
+    /// The relayer; the keystore's password goes by environment, as an operator would do it.
+    pub(crate) fn relayer(&self, keystore: &Path, password: String) -> Result<Service> {
+        let data = self.data();
+        let text = format!(
+            "{shared}[signer]\nkeystore = {keystore:?}\n\
+             [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
+             admin_token_file = \"{data}/relayer-admin.token\"\ndomains = [\"{domain}\"]\n",
+            shared = self.shared(""),
+            listen = loopback(self.ports.relayer()),
+            admin = loopback(self.ports.relayer_admin()),
+            domain = ports::http(self.ports.relayer())?,
+        );
+        let env = vec![("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD", password)];
+        self.service("relayer", "serve", &text, env, self.ports.relayer())
+    }
+
+    /// The indexer, with the mailbox as its SMTP server.
+    pub(crate) fn indexer(&self) -> Result<Service> {
+        let data = self.data();
+        let text = format!(
+            "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
+             admin_token_file = \"{data}/indexer-admin.token\"\npublic_url = \"{public}\"\n\
+             [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n",
+            shared = self.shared(&format!("deployment_block = {}\n", self.deployment.deployment_block)),
+            listen = loopback(self.ports.indexer()),
+            admin = loopback(self.ports.indexer_admin()),
+            public = ports::http(self.ports.indexer())?,
+            smtp = self.ports.smtp(),
+        );
+        self.service("indexer", "run", &text, Vec::new(), self.ports.indexer())
+    }
+
+    fn data(&self) -> String {
+        self.folder.join("data").display().to_string()
+    }
+
+    fn shared(&self, more_of_chain: &str) -> String {
+        format!(
+            "[chain]\nid = {id}\nverifier = \"{verifier}\"\nrpc_url = \"{rpc_url}\"\npoll_ms = 100\n{more_of_chain}\
+             [store]\npath = \"{data}/otp.db\"\n[keys]\nfile = \"{data}/master.key\"\n",
+            id = self.deployment.chain_id,
+            verifier = self.deployment.verifier,
+            rpc_url = self.rpc_url,
+            data = self.data(),
+        )
+    }
+
+    fn service(
+        &self,
+        name: &'static str,
+        command: &str,
+        config: &str,
+        env: Vec<(&'static str, String)>,
+        port: u16,
+    ) -> Result<Service> {
+        let path = self.folder.join(format!("{name}.toml"));
+        fs::write(&path, config)?;
+        Ok(Service::new(Spec {
+            name,
+            program: tools::daemon(name)?,
+            args: vec![command.into(), "--config".into(), path.into()],
+            env,
+            log: self.logs.join(format!("{name}.log")),
+            probe: Probe::Get(ports::http(port)?.join("readyz")?),
+        }))
+    }
+}

@@ -1,0 +1,120 @@
+//! The contracts, deployed by the same script as anywhere else.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{process::Command, time::timeout};
+use url::Url;
+
+use crate::tools;
+
+/// Includes a first compile of the contracts with the slow compiler.
+const DEPLOY_WITHIN: Duration = Duration::from_secs(300);
+const PURPOSES: [&str; 4] = ["login", "withdraw", "keys", "roles"];
+
+/// Who is who in a deployment, and how long codes live.
+pub struct Plan {
+    /// Pays for the deployment and holds nothing afterwards.
+    pub deployer: PrivateKeySigner,
+    /// The Safe's owners; two of them sign.
+    pub owners: Vec<Address>,
+    /// The faster guardian.
+    pub guardian: Address,
+    /// The issuer, and a standby.
+    pub issuers: Vec<Address>,
+    /// Each policy's time to live, in seconds.
+    pub code_ttl_s: u32,
+}
+
+/// What the script says that it deployed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The `OtpVerifier` proxy.
+    pub verifier: Address,
+    /// The proxy's admin, owned by the timelock.
+    pub proxy_admin: Address,
+    /// The governor.
+    pub timelock: Address,
+    /// The timelock's proposer.
+    pub safe: Address,
+    /// The example vault.
+    pub vault: Address,
+    /// No log of the verifier is older.
+    pub deployment_block: u64,
+}
+
+impl Deployment {
+    /// Runs the script against a node.
+    ///
+    /// # Errors
+    /// When forge is not installed, fails, or does not end in time; the log says why.
+    pub async fn run(plan: &Plan, rpc_url: &Url, logs: &Path) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let (input, output) = (scratch.0.join("config.json"), scratch.0.join("deployment.json"));
+        fs::write(&input, plan.config().to_string())?;
+        let log_path = logs.join("deploy.log");
+        let log = fs::File::create(&log_path)?;
+        let key = plan.deployer.to_bytes().to_string();
+        let forge = Command::new(tools::foundry("forge")?)
+            .args(["script", "script/Deploy.s.sol", "--broadcast"])
+            .args(["--rpc-url", rpc_url.as_str(), "--private-key", &key])
+            .current_dir(tools::checkout())
+            .env("DEPLOY_CONFIG", &input)
+            .env("DEPLOY_OUT", &output)
+            // what was sent belongs to this stack alone
+            .env("FOUNDRY_BROADCAST", scratch.0.join("broadcast"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .status();
+        let status = timeout(DEPLOY_WITHIN, forge).await.context("forge script did not end in time")??;
+        ensure!(status.success(), "forge script ended with {status}: see {}", log_path.display());
+        let text = fs::read_to_string(&output).context("forge script left no result")?;
+        serde_json::from_str(&text).context("the result of forge script")
+    }
+}
+
+impl Plan {
+    fn config(&self) -> serde_json::Value {
+        let policy = |purpose| json!({ "purpose": purpose, "ttl": self.code_ttl_s, "grace": 300, "maxAttempts": 3, "enabled": true });
+        json!({
+            "owners": self.owners,
+            "threshold": 2,
+            "delay": 10,
+            "guardian": self.guardian,
+            "issuers": self.issuers,
+            "policies": PURPOSES.map(policy),
+            "vault": true,
+        })
+    }
+}
+
+/// A folder where forge lets the script read and write (`fs_permissions`), wherever the stack's own folder is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let folder = tools::checkout().join(format!(".stack/deploy-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nothing depends on it any more; what stays is overwritten by the next process of this number.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

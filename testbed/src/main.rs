@@ -1,0 +1,151 @@
+//! Command line of the testbed.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    pin::{Pin, pin},
+    process::ExitCode,
+};
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+use otp_core::http::stop_signal;
+use testbed::{
+    demo::{self, Report},
+    stack::{Options, Stack},
+    tools,
+};
+
+#[derive(Parser)]
+#[command(version, about = "The whole system on this machine: chain, contracts, mailbox, relayer and indexer")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring everything up and keep it up until Ctrl-C
+    Up(StackArgs),
+    /// Bring everything up, walk the path of a code, and try the attacks that must fail
+    Demo {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// End after the last step also on a terminal
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+#[derive(Args)]
+struct StackArgs {
+    /// Where data, logs and stack.json go: .stack in the checkout unless set
+    #[arg(long, env = "STACK_DIR")]
+    dir: Option<PathBuf>,
+    /// The first of seven consecutive ports: free ones unless set
+    #[arg(long, env = "PORT_BASE")]
+    port_base: Option<u16>,
+    /// How long codes live, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(30..=180))]
+    ttl: u32,
+}
+
+impl StackArgs {
+    fn options(self) -> Options {
+        let folder = self.dir.unwrap_or_else(|| tools::checkout().join(".stack"));
+        Options { folder, port_base: self.port_base, code_ttl_s: self.ttl }
+    }
+}
+
+/// SIGINT or SIGTERM, listened for from the start, so that none is missed between two waits.
+type Stop<'a> = Pin<&'a mut dyn Future<Output = io::Result<()>>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let stop = pin!(stop_signal());
+    let outcome = match Cli::parse().command {
+        Command::Up(stack) => up(&stack.options(), stop).await,
+        Command::Demo { stack, once } => demo(&stack.options(), once, stop).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to be done where even standard error is gone.
+            let _ = writeln!(io::stderr(), "testbed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn up(options: &Options, mut stop: Stop<'_>) -> Result<()> {
+    let mut stack = start(options, &mut stop).await?;
+    let outcome = match tell(&stack, options) {
+        Ok(()) => stay(&mut stack, stop).await,
+        failed => failed,
+    };
+    outcome.and(stack.stop().await)
+}
+
+async fn demo(options: &Options, once: bool, mut stop: Stop<'_>) -> Result<()> {
+    let terminal = io::stdout().is_terminal();
+    let mut report = Report::new(io::stdout(), terminal);
+    report.line("bringing the stack up")?;
+    let mut stack = start(options, &mut stop).await?;
+    report.line(&format!("up after {:.1} s", report.seconds()))?;
+    let description = stack.description.clone();
+    let walked = tokio::select! {
+        walked = demo::run(&description, &mut report) => walked,
+        broken = stack.broken() => broken,
+        stopped = &mut stop => stopped.map_err(Into::into).and_then(|()| bail!("stopped before the last step")),
+    };
+    let outcome = match walked {
+        Ok(()) => {
+            report.line(&format!("\nall {} steps held, {:.1} s in all", report.steps(), report.seconds()))?;
+            tell(&stack, options)
+        }
+        failed => failed,
+    };
+    let outcome = match outcome {
+        Ok(()) if terminal && !once => stay(&mut stack, stop).await,
+        settled => settled,
+    };
+    outcome.and(stack.stop().await)
+}
+
+async fn start(options: &Options, stop: &mut Stop<'_>) -> Result<Stack> {
+    tokio::select! {
+        stack = Stack::start(options) => stack,
+        stopped = stop => {
+            stopped?;
+            bail!("stopped before the stack was up")
+        }
+    }
+}
+
+async fn stay(stack: &mut Stack, stop: Stop<'_>) -> Result<()> {
+    writeln!(io::stdout(), "\nCtrl-C ends it")?;
+    tokio::select! {
+        broken = stack.broken() => broken,
+        stopped = stop => Ok(stopped?),
+    }
+}
+
+fn tell(stack: &Stack, options: &Options) -> Result<()> {
+    let it = &stack.description;
+    let mut out = io::stdout().lock();
+    writeln!(out)?;
+    let file = options.folder.join("stack.json").display().to_string();
+    let rows = [
+        ("relayer", it.relayer_url.as_str()),
+        ("indexer", it.indexer_url.as_str()),
+        ("mailbox", it.mail_url.as_str()),
+        ("chain", it.rpc_url.as_str()),
+        ("verifier", &it.verifier.to_checksum(None)),
+        ("vault", &it.vault.to_checksum(None)),
+        ("all of it", &file),
+    ];
+    for (name, value) in rows {
+        writeln!(out, "  {name:10} {value}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Everything together, up and down.
+
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy::{
+    primitives::B256,
+    signers::{
+        k256::elliptic_curve::rand_core::{OsRng, RngCore},
+        local::PrivateKeySigner,
+    },
+};
+use anyhow::{Context, Result, bail};
+use tokio::time::sleep;
+
+use crate::{
+    anvil::Anvil,
+    daemons::Setting,
+    deployment::{Deployment, Plan},
+    description::{Account, Description},
+    ports::{self, Ports, loopback},
+    service::{Probe, Service, Spec},
+    tools,
+};
+
+const ACCOUNTS: usize = 10;
+const OWNERS: usize = 3;
+/// All that a stack leaves in its folder; nothing else there is touched.
+const FOLDERS: [&str; 3] = ["data", "logs", "mail"];
+const FILES: [&str; 3] = ["stack.json", "relayer.toml", "indexer.toml"];
+
+/// How to bring a stack up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where its data, logs and description go. What a former stack left there is removed.
+    pub folder: PathBuf,
+    /// The first of its ports; free ones where there is none.
+    pub port_base: Option<u16>,
+    /// Each policy's time to live, in seconds.
+    pub code_ttl_s: u32,
+}
+
+/// A daemon of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// HTTP → KMS → chain.
+    Relayer,
+    /// Chain → database → inbox.
+    Indexer,
+}
+
+/// A running stack. Dropped, it kills what it started; [`Stack::stop`] is the polite way.
+pub struct Stack {
+    /// Where everything is.
+    pub description: Description,
+    relayer: Service,
+    indexer: Service,
+    mail: Service,
+    anvil: Service,
+    /// Held as long as the stack lives, so that no other one clears its folder.
+    _lock: File,
+}
+
+impl Stack {
+    /// Starts everything, waits until it is ready, and then writes `stack.json`.
+    ///
+    /// # Errors
+    /// When a part is missing or fails; what was started by then is ended.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let ports = options.port_base.map_or_else(Ports::free, Ports::from_base)?;
+        fs::create_dir_all(&options.folder).with_context(|| format!("the folder {}", options.folder.display()))?;
+        let folder = options.folder.canonicalize()?;
+        let lock = lock(&folder)?;
+        clear(&folder)?;
+        let logs = folder.join("logs");
+        for name in FOLDERS {
+            fs::create_dir(folder.join(name))?;
+        }
+
+        let mut mail = mailbox(ports, &folder, &logs)?;
+        mail.spawn()?;
+        let anvil = Anvil::start(ports.rpc(), &logs).await?;
+        let cast = Cast::new(&anvil).await?;
+        let deployment = Deployment::run(&cast.plan(options.code_ttl_s), &anvil.url, &logs).await?;
+
+        let keystore = folder.join("data/issuer.json");
+        let password = new_password();
+        write_keystore(&cast.issuer, &keystore, password.clone()).await?;
+        let setting = Setting { folder: &folder, logs: &logs, ports, rpc_url: &anvil.url, deployment: &deployment };
+        let mut relayer = setting.relayer(&keystore, password)?;
+        let mut indexer = setting.indexer()?;
+        // Together: each migrates the store where the other has not yet.
+        relayer.spawn()?;
+        indexer.spawn()?;
+        mail.until_ready().await?;
+        relayer.until_ready().await?;
+        indexer.until_ready().await?;
+
+        let logs = [&anvil.service, &mail, &relayer, &indexer].map(|s| (s.name().to_owned(), s.log().to_owned()));
+        let description = Description {
+            logs: logs.into(),
+            database_path: folder.join("data/otp.db"),
+            ..cast.describe(&anvil, &deployment, ports)?
+        };
+        description.write(&folder.join("stack.json"))?;
+        Ok(Self { description, relayer, indexer, mail, anvil: anvil.service, _lock: lock })
+    }
+
+    /// Waits until a process of the stack ends by itself, and says which.
+    ///
+    /// # Errors
+    /// Always: this is how a broken stack shows.
+    pub async fn broken(&mut self) -> Result<()> {
+        loop {
+            for service in [&mut self.anvil, &mut self.mail, &mut self.relayer, &mut self.indexer] {
+                if let Some(status) = service.ended()? {
+                    bail!("{} ended with {status}\n{}", service.name(), service.last_words());
+                }
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Kills a daemon with SIGKILL.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn kill(&mut self, daemon: Daemon) -> Result<()> {
+        self.service(daemon).kill().await
+    }
+
+    /// Starts a daemon that was killed, on the same ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready in time.
+    pub async fn restart(&mut self, daemon: Daemon) -> Result<()> {
+        self.service(daemon).start().await
+    }
+
+    /// Ends every process: first who depends on others.
+    ///
+    /// # Errors
+    /// When the system refuses; the others are ended all the same.
+    pub async fn stop(mut self) -> Result<()> {
+        let mut outcome = Ok(());
+        for service in [&mut self.relayer, &mut self.indexer, &mut self.mail, &mut self.anvil] {
+            outcome = outcome.and(service.stop().await);
+        }
+        outcome
+    }
+
+    const fn service(&mut self, daemon: Daemon) -> &mut Service {
+        match daemon {
+            Daemon::Relayer => &mut self.relayer,
+            Daemon::Indexer => &mut self.indexer,
+        }
+    }
+}
+
+/// The people of a stack.
+struct Cast {
+    deployer: PrivateKeySigner,
+    issuer: PrivateKeySigner,
+    standby: PrivateKeySigner,
+    guardian: PrivateKeySigner,
+    owners: Vec<PrivateKeySigner>,
+    accounts: Vec<PrivateKeySigner>,
+}
+
+impl Cast {
+    async fn new(anvil: &Anvil) -> Result<Self> {
+        Ok(Self {
+            deployer: anvil.new_account().await?,
+            issuer: anvil.new_account().await?,
+            standby: anvil.new_account().await?,
+            guardian: anvil.new_account().await?,
+            owners: several(anvil, OWNERS).await?,
+            accounts: several(anvil, ACCOUNTS).await?,
+        })
+    }
+
+    fn plan(&self, code_ttl_s: u32) -> Plan {
+        Plan {
+            deployer: self.deployer.clone(),
+            owners: self.owners.iter().map(PrivateKeySigner::address).collect(),
+            guardian: self.guardian.address(),
+            issuers: vec![self.issuer.address(), self.standby.address()],
+            code_ttl_s,
+        }
+    }
+
+    /// Without logs and database, which the caller knows.
+    fn describe(&self, anvil: &Anvil, deployment: &Deployment, ports: Ports) -> Result<Description> {
+        Ok(Description {
+            rpc_url: anvil.url.clone(),
+            chain_id: deployment.chain_id,
+            verifier: deployment.verifier,
+            proxy_admin: deployment.proxy_admin,
+            timelock: deployment.timelock,
+            safe: deployment.safe,
+            safe_owners: self.owners.iter().map(Account::from).collect(),
+            guardian: self.guardian.address(),
+            guardian_key: self.guardian.to_bytes(),
+            issuer: self.issuer.address(),
+            vault: deployment.vault,
+            deployment_block: deployment.deployment_block,
+            relayer_url: ports::http(ports.relayer())?,
+            relayer_admin_url: ports::http(ports.relayer_admin())?,
+            indexer_url: ports::http(ports.indexer())?,
+            indexer_admin_url: ports::http(ports.indexer_admin())?,
+            mail_url: ports::http(ports.mail())?,
+            smtp_address: loopback(ports.smtp()).to_string(),
+            database_path: PathBuf::new(),
+            logs: Default::default(),
+            accounts: self.accounts.iter().map(Account::from).collect(),
+        })
+    }
+}
+
+async fn several(anvil: &Anvil, count: usize) -> Result<Vec<PrivateKeySigner>> {
+    let mut signers = Vec::with_capacity(count);
+    for _ in 0..count {
+        signers.push(anvil.new_account().await?);
+    }
+    Ok(signers)
+}
+
+fn mailbox(ports: Ports, folder: &Path, logs: &Path) -> Result<Service> {
+    let (smtp, web) = (ports.smtp().to_string(), ports.mail().to_string());
+    let mut args = vec![tools::maildev()?.into_os_string()];
+    args.extend(["--ip", "127.0.0.1", "--smtp", &smtp, "--web-ip", "127.0.0.1", "--web", &web].map(Into::into));
+    args.extend(["--mail-directory".into(), folder.join("mail").into_os_string()]);
+    Ok(Service::new(Spec {
+        name: "maildev",
+        program: "node".into(),
+        args,
+        env: Vec::new(),
+        log: logs.join("maildev.log"),
+        probe: Probe::Get(ports::http(ports.mail())?.join("healthz")?),
+    }))
+}
+
+fn new_password() -> String {
+    let mut bytes = B256::ZERO;
+    OsRng.fill_bytes(bytes.as_mut_slice());
+    bytes.to_string()
+}
+
+/// Key derivation takes long on purpose, so it runs beside the runtime.
+async fn write_keystore(issuer: &PrivateKeySigner, path: &Path, password: String) -> Result<()> {
+    let (folder, name) = path.parent().zip(path.file_name()).context("the keystore's path")?;
+    let (folder, name) = (folder.to_owned(), name.to_string_lossy().into_owned());
+    let key = issuer.to_bytes();
+    let written = tokio::task::spawn_blocking(move || {
+        PrivateKeySigner::encrypt_keystore(folder, &mut OsRng, key, password, Some(&name))
+    });
+    written.await?.context("writing the issuer's keystore")?;
+    Ok(())
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let lock = File::create(folder.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => bail!("another stack runs in {}: end it, or set STACK_DIR", folder.display()),
+    }
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    let absent = |outcome: std::io::Result<()>| match outcome {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    for name in FILES {
+        absent(fs::remove_file(folder.join(name)))?;
+    }
+    for name in FOLDERS {
+        absent(fs::remove_dir_all(folder.join(name)))?;
+    }
+    Ok(())
+}
