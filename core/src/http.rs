@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::{seal::SealError, store::StoreError};
+
 /// Bodies above this are refused.
 pub const MAX_BODY: usize = 16 * 1024;
 /// How long requests in flight may take to finish once shutdown began.
@@ -84,6 +86,18 @@ impl Problem {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        Self::internal(&error)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Sign-in nonces, accounts and sessions. Writer: the relayer.
 
 use alloy::primitives::Address;
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, column};
+use super::{Store, StoreError};
 
 /// The most nonces that wait at once: asking for one costs nothing, so the table needs a bound.
 const MAX_NONCES: u32 = 20_000;
@@ -30,12 +31,10 @@ pub struct NewSession<'a> {
 }
 
 /// A session that runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct SessionRow {
     /// Whose it is.
     pub account_id: Uuid,
-    /// The account's wallet.
-    pub wallet: Address,
     /// The authority of the page that it is bound to.
     pub domain: String,
     /// When it ends, in Unix milliseconds.
@@ -111,18 +110,13 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn session(&self, id: Uuid, now_ms: i64) -> Result<Option<SessionRow>, StoreError> {
-        let row: Option<(Uuid, Vec<u8>, String, i64)> = sqlx::query_as(
-            "SELECT a.id, a.wallet, s.domain, s.expires_at_ms FROM sessions s JOIN accounts a ON a.id = s.account_id
-             WHERE s.id = ? AND s.ended_at_ms IS NULL AND s.expires_at_ms > ?",
+        let row = sqlx::query_as(
+            "SELECT account_id, domain, expires_at_ms FROM sessions
+             WHERE id = ? AND ended_at_ms IS NULL AND expires_at_ms > ?",
         )
         .bind(id)
-        .bind(now_ms)
-        .fetch_optional(&self.readers)
-        .await?;
-        row.map(|(account_id, wallet, domain, expires_at_ms)| {
-            Ok(SessionRow { account_id, wallet: column::address(&wallet, "accounts")?, domain, expires_at_ms })
-        })
-        .transpose()
+        .bind(now_ms);
+        Ok(row.fetch_optional(&self.readers).await?)
     }
 
     /// Ends a session at once.

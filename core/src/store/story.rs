@@ -39,10 +39,30 @@ pub enum Status {
 }
 
 impl Status {
+    const ALL: [Self; 11] = [
+        Self::Queued,
+        Self::Submitted,
+        Self::Issued,
+        Self::Delivered,
+        Self::Unlocked,
+        Self::Locked,
+        Self::Expired,
+        Self::Failed,
+        Self::Verified,
+        Self::Revoked,
+        Self::Consumed,
+    ];
+
     /// Whether nothing more is expected to happen.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Locked | Self::Expired | Self::Failed | Self::Revoked | Self::Consumed)
+    }
+
+    /// The status of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
     /// The word of the interface.

@@ -1,1 +1,171 @@
 //! The HTTP interface (api.md): parse, authenticate, store, answer.
+//!
+//! A handler gets at a user by the [`session::Session`] extractor alone. Errors are [`Problem`]s; what broke inside is
+//! logged where it happens and not shown.
+
+mod about;
+mod auth;
+mod contacts;
+mod email;
+mod events;
+mod otps;
+mod paths;
+mod session;
+mod siwe;
+mod streams;
+mod turns;
+mod unlock;
+mod view;
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header},
+    routing::{delete, get, post},
+};
+use otp_core::{http, id::Deployment, seal::Keyring, secret::Secret, store::Store};
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::CorsLayer;
+use zeroize::Zeroizing;
+
+use self::{session::Tokens, streams::Streams, turns::Turns};
+use crate::{
+    chain_view::ChainView,
+    config::{HttpConfig, OtpConfig},
+};
+use otp_core::{code::Digits, http::Problem};
+
+/// How long a handler may take; a stream's body is not under it.
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+/// How long a browser may remember a preflight's answer.
+const CORS_MAX_AGE: Duration = Duration::from_secs(3_600);
+
+/// What the interface is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The data keys.
+    pub keyring: Arc<Keyring>,
+    /// What is known of the chain, and which contract and issuer it is of.
+    pub view: ChainView,
+    /// Where people sign in.
+    pub http: HttpConfig,
+    /// Requests and contacts.
+    pub otp: OtpConfig,
+    /// How long a session lives.
+    pub session_ttl: Duration,
+    /// Notified after each request that was stored.
+    pub wake: Arc<Notify>,
+    /// Ends the event streams.
+    pub shutdown: CancellationToken,
+}
+
+/// The interface's shared state; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+pub struct Inner {
+    parts: Parts,
+    tokens: Tokens,
+    turns: Turns,
+    streams: Arc<Streams>,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let tokens = Tokens::new(&parts.keyring, &parts.http.domains);
+        Self(Arc::new(Inner { parts, tokens, turns: Turns::default(), streams: Arc::default() }))
+    }
+
+    fn deployment(&self) -> Deployment {
+        self.view.watched().deployment
+    }
+
+    /// The chain's time in Unix seconds.
+    fn chain_time_s(&self) -> u64 {
+        self.view.head().1
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Deref for Inner {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+/// The public interface.
+pub fn router(app: App) -> Router {
+    let cors = cors(&app.http);
+    let routes = Router::new()
+        .route("/v1/config", get(about::config))
+        .route("/v1/auth/nonce", get(auth::nonce))
+        .route("/v1/auth/login", post(auth::login))
+        .route("/v1/auth/logout", post(auth::logout))
+        .route("/v1/contacts", get(contacts::list).post(contacts::add))
+        .route("/v1/contacts/{id}", delete(contacts::remove))
+        .route("/v1/contacts/{id}/confirm", post(contacts::confirm))
+        .route("/v1/otps", get(view::list).post(otps::submit))
+        .route("/v1/otps/{id}", get(view::show))
+        .route("/v1/otps/{id}/events", get(events::follow))
+        .route("/v1/otps/{id}/unlock", post(unlock::unlock))
+        .route("/livez", get(http::livez))
+        .route("/readyz", get(about::readyz))
+        .with_state(app)
+        .layer(cors);
+    http::finish(routes, TIME_LIMIT)
+}
+
+/// The operators' interface: all but liveness and readiness asks for the token.
+pub fn admin_router(app: App, token: Secret<String>) -> Router {
+    let token = Arc::new(token);
+    let routes = Router::new()
+        .route("/v1/status", get(move |app, headers| about::status(app, headers, token)))
+        .route("/livez", get(http::livez))
+        .route("/readyz", get(about::readyz))
+        .with_state(app);
+    http::finish(routes, TIME_LIMIT)
+}
+
+fn cors(config: &HttpConfig) -> CorsLayer {
+    let origins = config.domains.iter().filter_map(|domain| HeaderValue::from_str(&domain.origin).ok());
+    let idempotency_key = HeaderName::from_static("idempotency-key");
+    let last_event_id = HeaderName::from_static("last-event-id");
+    CorsLayer::new()
+        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key, last_event_id])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(CORS_MAX_AGE)
+}
+
+/// `{digits}`: what confirms a contact or unlocks a code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DigitsBody {
+    digits: String,
+}
+
+impl DigitsBody {
+    fn parse(self) -> Result<Digits, Problem> {
+        let text = Zeroizing::new(self.digits);
+        Digits::parse(&text).map_err(|e| Problem::bad_request(e.to_string()))
+    }
+}

@@ -1,0 +1,99 @@
+//! What the relayer says of itself: configuration, readiness, and counts for operators.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use otp_core::{
+    clock::rfc3339_s,
+    http::{Problem, answer, is_admin},
+    secret::Secret,
+};
+use serde_json::{Map, Value, json};
+
+use super::{App, contacts::CHANNELS, otps::needs_action};
+use crate::chain_view::Unavailable;
+
+/// `GET /v1/config`
+pub(super) async fn config(State(app): State<App>) -> Response {
+    let watched = app.view.watched();
+    let domains: Vec<_> = app
+        .http
+        .domains
+        .iter()
+        .map(|domain| json!({ "domain": domain.authority, "uri": domain.uri, "origin": domain.origin }))
+        .collect();
+    let purposes: Vec<_> = app
+        .otp
+        .purposes
+        .iter()
+        .filter_map(|purpose| Some((*purpose, app.view.policy(*purpose).filter(|policy| policy.enabled)?)))
+        .map(|(purpose, policy)| {
+            json!({
+                "name": purpose.to_string(),
+                "ttl": policy.ttl_s,
+                "maxAttempts": policy.max_attempts,
+                "cooldown": app.otp.cooldown.as_secs(),
+                "actionRequired": needs_action(purpose),
+            })
+        })
+        .collect();
+    let body = json!({
+        "chainId": watched.deployment.chain_id,
+        "verifier": watched.deployment.verifier.to_checksum(None),
+        "issuer": watched.issuer.to_checksum(None),
+        "domains": domains,
+        "purposes": purposes,
+        "channels": CHANNELS,
+    });
+    answer(StatusCode::OK, &body)
+}
+
+/// `GET /readyz`
+pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
+    let store = app.store.ping().await.is_ok();
+    let (head_number, head_s) = app.view.head();
+    let (chain, signer) = match app.view.available() {
+        Ok(()) => ("ok", "ok"),
+        Err(Unavailable::Chain) => ("unreachable", "unknown"),
+        Err(Unavailable::Paused) => ("paused", "ok"),
+        Err(Unavailable::NoRole) => ("ok", "lacks ISSUER_ROLE"),
+        Err(Unavailable::Unfunded) => ("ok", "unfunded"),
+    };
+    let answered_ms_ago = app.view.answered_ago().and_then(|ago| u64::try_from(ago.as_millis()).ok());
+    let dependencies = json!({
+        "store": { "state": if store { "ok" } else { "failing" } },
+        "chain": {
+            "state": chain,
+            "headNumber": head_number,
+            "headTime": rfc3339_s(i64::try_from(head_s).unwrap_or_default()),
+            "answeredMsAgo": answered_ms_ago,
+        },
+        "signer": { "state": signer },
+    });
+    if store && chain == "ok" && signer == "ok" {
+        return Ok(answer(StatusCode::OK, &json!({ "status": "ready", "dependencies": dependencies })));
+    }
+    let detail = "a dependency is not well: see dependencies";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)
+        .with("dependencies", dependencies)
+        .retry_after(5))
+}
+
+/// `GET /v1/status` of the admin port: how many requests and batches are in which state.
+pub(super) async fn status(
+    State(app): State<App>,
+    headers: HeaderMap,
+    token: Arc<Secret<String>>,
+) -> Result<Response, Problem> {
+    if !is_admin(&headers, &token) {
+        let detail = "send the token of http.admin_token_file as bearer";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Token needed", detail));
+    }
+    let counts: Map<String, Value> =
+        app.store.counts().await?.into_iter().map(|(state, count)| (state, count.into())).collect();
+    Ok(answer(StatusCode::OK, &Value::Object(counts)))
+}

@@ -1,0 +1,232 @@
+//! Asking for a code.
+
+use alloy::primitives::{B256, keccak256};
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use otp_core::{
+    authorization::{Authorization, TypedAction},
+    clock::{now_ms, rfc3339_ms},
+    http::{Body, Problem, answer, header_text},
+    id::Purpose,
+    store::{Accepted, NewRequest, Status, Submission},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{App, contacts::too_many, session::Session};
+use crate::chain_view::Unavailable;
+
+/// The one purpose whose codes authorise nothing but a sign-in.
+const LOGIN: &str = "login";
+/// Capitals that are not mistaken for one another or for digits.
+const ALPHABET: &[u8; 22] = b"ABCDEFGHJKMNPRSTUVWXYZ";
+const REFERENCE_LENGTH: usize = 6;
+/// How often a reference is drawn before giving up; one draw in a hundred million meets one of the account's own.
+const DRAWS: usize = 5;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewOtp {
+    purpose: String,
+    action: Option<Action>,
+    contact_id: Uuid,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Action {
+    Typed(TypedAction),
+    Blind(String),
+}
+
+/// The `Idempotency-Key` header: 1 to 255 visible ASCII characters.
+pub(super) struct IdempotencyKey(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = header_text(&parts.headers, "idempotency-key").unwrap_or_default();
+        if matches!(key.len(), 1..=255) && key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(Self(key.to_owned()));
+        }
+        let detail = "send an Idempotency-Key header of 1 to 255 visible ASCII characters, the same one when repeating";
+        Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency-key-missing", "Idempotency-Key missing", detail))
+    }
+}
+
+/// `POST /v1/otps`
+pub(super) async fn submit(
+    State(app): State<App>,
+    session: Session,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(body): Body<NewOtp>,
+) -> Result<Response, Problem> {
+    let body_hash = keccak256(serde_json::to_vec(&body).map_err(|e| Problem::internal(&e))?);
+    // Before anything that can change: what was accepted once is answered the same, also while the chain is away.
+    if let Some(earlier) = app.store.find_submission(session.account_id, &key, body_hash, now_ms()).await? {
+        return settle(&app, earlier);
+    }
+    let purpose = purpose(&app, &body.purpose)?;
+    let authorization = authorization(&app, &session, purpose, body.action)?;
+    if !app.store.is_confirmed(session.account_id, body.contact_id).await? {
+        let detail = "contactId names no confirmed contact of this account";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "contact-unconfirmed", "Contact not confirmed", detail));
+    }
+    app.view.available().map_err(unavailable)?;
+    let policy = app.view.policy(purpose).ok_or_else(|| unavailable(Unavailable::Chain))?;
+    let wanted = Wanted {
+        key: &key,
+        body_hash,
+        purpose,
+        contact_id: body.contact_id,
+        authorization: &authorization,
+        max_attempts: policy.max_attempts,
+    };
+    settle(&app, store(&app, &session, &wanted).await?)
+}
+
+/// A request that passed every check.
+struct Wanted<'a> {
+    key: &'a str,
+    body_hash: B256,
+    purpose: Purpose,
+    contact_id: Uuid,
+    authorization: &'a Authorization,
+    max_attempts: u8,
+}
+
+async fn store(app: &App, session: &Session, wanted: &Wanted<'_>) -> Result<Submission, Problem> {
+    let id = Uuid::now_v7();
+    let plain = serde_json::to_vec(wanted.authorization).map_err(|e| Problem::internal(&e))?;
+    let authorization_sealed = app.keyring.seal("authorization", id, &plain)?;
+    for _ in 0..DRAWS {
+        let new = NewRequest {
+            id,
+            account_id: session.account_id,
+            session_id: session.id,
+            contact_id: wanted.contact_id,
+            idempotency_key: wanted.key,
+            body_hash: wanted.body_hash,
+            reference: &reference()?,
+            purpose: wanted.purpose,
+            action: wanted.authorization.action,
+            payload_hash: wanted.authorization.payload_hash,
+            authorization_sealed: &authorization_sealed,
+            max_attempts: wanted.max_attempts,
+            now_ms: now_ms(),
+            cooldown_ms: i64::try_from(app.otp.cooldown.as_millis()).unwrap_or(i64::MAX),
+        };
+        match app.store.submit(&new).await? {
+            Submission::ReferenceTaken => {}
+            outcome => return Ok(outcome),
+        }
+    }
+    Err(Problem::internal(&"no free reference was drawn"))
+}
+
+fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
+    match submission {
+        Submission::Accepted(accepted) => {
+            app.wake.notify_one();
+            tracing::info!(otp_id = %accepted.id, purpose = %accepted.purpose, "request accepted");
+            Ok(acceptance(app, &accepted))
+        }
+        Submission::Replayed(accepted) => Ok(acceptance(app, &accepted)),
+        Submission::Mismatch => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            let detail = "this Idempotency-Key was used for another request in the last 24 hours";
+            Err(Problem::new(status, "idempotency-mismatch", "Idempotency-Key used", detail))
+        }
+        Submission::TooSoon { retry_after_s } => Err(too_many("requests to this contact", retry_after_s)),
+        Submission::ReferenceTaken => Err(Problem::internal(&"no free reference was drawn")),
+    }
+}
+
+/// The same for a request and for each repetition of it, whatever became of it since.
+fn acceptance(app: &App, accepted: &Accepted) -> Response {
+    let deployment = app.deployment();
+    let body = json!({
+        "id": accepted.id,
+        "reference": accepted.reference,
+        "status": Status::Queued.as_str(),
+        "purpose": accepted.purpose.to_string(),
+        "action": accepted.action,
+        "verifier": deployment.verifier.to_checksum(None),
+        "chainId": deployment.chain_id,
+        "createdAt": rfc3339_ms(accepted.created_at_ms),
+    });
+    let location = format!("/v1/otps/{}", accepted.id);
+    ([(header::LOCATION, location)], answer(StatusCode::ACCEPTED, &body)).into_response()
+}
+
+/// A purpose that this relayer serves and the contract has not disabled. What the contract says is not known before the
+/// chain first answered; that is told later, as its own problem.
+fn purpose(app: &App, name: &str) -> Result<Purpose, Problem> {
+    let served = name.parse().ok().filter(|purpose| app.otp.purposes.contains(purpose));
+    let enabled = |purpose: &Purpose| app.view.policy(*purpose).is_none_or(|policy| policy.enabled);
+    served.filter(enabled).ok_or_else(|| {
+        let detail = "purpose is none of those that GET /v1/config names";
+        Problem::new(StatusCode::NOT_FOUND, "purpose-unknown", "Unknown purpose", detail)
+    })
+}
+
+/// Whether a request for a purpose must say what it authorises.
+pub(super) fn needs_action(purpose: Purpose) -> bool {
+    purpose.to_string() != LOGIN
+}
+
+fn authorization(
+    app: &App,
+    session: &Session,
+    purpose: Purpose,
+    action: Option<Action>,
+) -> Result<Authorization, Problem> {
+    match action {
+        None if needs_action(purpose) => Err(bad_action("this purpose needs an action; without one it is a sign-in")),
+        None => Ok(Authorization::sign_in(&session.domain.origin, session.word())),
+        Some(Action::Typed(typed)) => Authorization::try_from(typed).map_err(|e| bad_action(e.to_string())),
+        Some(Action::Blind(_)) if !app.otp.allow_blind_actions => {
+            Err(bad_action("action must say what it authorises: {consumer, primaryType, types, message}"))
+        }
+        Some(Action::Blind(text)) => {
+            let word = text.strip_prefix("0x").and_then(|digits| digits.parse().ok());
+            word.map(Authorization::blind).ok_or_else(|| bad_action("action: 0x and 64 hexadecimal digits"))
+        }
+    }
+}
+
+fn bad_action(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "action-invalid", "Action refused", detail)
+}
+
+fn unavailable(why: Unavailable) -> Problem {
+    let (slug, title, detail, retry_after_s) = match why {
+        Unavailable::Chain => ("chain-unavailable", "Chain unavailable", "the chain cannot be reached", 5),
+        Unavailable::Paused => ("issuance-disabled", "Issuance disabled", "the contract is paused", 30),
+        Unavailable::NoRole | Unavailable::Unfunded => {
+            ("issuance-disabled", "Issuance disabled", "the issuer cannot issue at the moment", 30)
+        }
+    };
+    let detail = format!("{detail}; nothing was queued");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, slug, title, detail).retry_after(retry_after_s)
+}
+
+/// Letters alone, so that nobody takes them for the digits.
+fn reference() -> Result<String, Problem> {
+    // Bytes from here on would make the first letters likelier.
+    const FAIR_LIMIT: u8 = 242;
+    let mut text = String::with_capacity(REFERENCE_LENGTH);
+    while text.len() < REFERENCE_LENGTH {
+        let mut byte = [0];
+        getrandom::fill(&mut byte).map_err(|e| Problem::internal(&e))?;
+        if byte[0] < FAIR_LIMIT {
+            text.push(char::from(ALPHABET[usize::from(byte[0]) % ALPHABET.len()]));
+        }
+    }
+    Ok(text)
+}

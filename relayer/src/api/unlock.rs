@@ -1,0 +1,162 @@
+//! Unlocking: six digits for the full code. Only the session that asked for the code can, and every attempt is counted
+//! and on the disk before it is compared (protocol.md §7.2).
+
+use alloy::{
+    primitives::{B256, Bytes, aliases::U40},
+    sol_types::SolCall,
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use otp_core::{
+    clock::{now_ms, rfc3339_s},
+    code::{Code, Seed},
+    contract::{IOtpVerifier, OtpVerifier},
+    http::{Body, Problem, answer},
+    id::{self, Slot},
+    merkle::Tree,
+    store::{Attempt, Issuance, Issued, Status, Story},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    App, DigitsBody,
+    contacts::{too_many, wrong_digits},
+    paths::Id,
+    session::Session,
+};
+
+/// `POST /v1/otps/{id}/unlock`
+pub(super) async fn unlock(
+    State(app): State<App>,
+    session: Session,
+    Id(id): Id,
+    Body(body): Body<DigitsBody>,
+) -> Result<Response, Problem> {
+    let given = body.parse()?;
+    // Asked before the turn too, so that nobody but the owner can make others wait.
+    own_story(&app, &session, id).await?;
+    let _turn = app.turns.take(id).await?;
+    let story = own_story(&app, &session, id).await?;
+    let (issuance, issued) = unlockable(&story, app.chain_time_s())?;
+    let code = derive(&app, &session, &story, issuance).await?;
+    let proof = proof(&app, &story, issuance).await?;
+    match app.store.begin_attempt(session.account_id, id, now_ms()).await? {
+        Attempt::Locked => Err(locked()),
+        Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
+        Attempt::Counted { guess, attempts_left } => {
+            let right = code.digits().matches(&given);
+            app.store.settle_attempt(id, guess, right, now_ms()).await?;
+            tracing::info!(otp_id = %id, right, attempts_left, "digits compared");
+            if right {
+                unlocked(&app, &story, issuance, issued, &code, proof)
+            } else {
+                Err(wrong_digits(attempts_left.into()))
+            }
+        }
+    }
+}
+
+/// The request, where this very session made it.
+async fn own_story(app: &App, session: &Session, id: Uuid) -> Result<Story, Problem> {
+    let story = app.store.story(session.account_id, id).await?;
+    story.filter(|story| story.session_id == session.id).ok_or_else(Problem::not_found)
+}
+
+/// Refuses what cannot be unlocked now. A lock is told first: it holds for good, whatever the chain says.
+fn unlockable(story: &Story, head_s: u64) -> Result<(&Issuance, &Issued), Problem> {
+    if story.locked_at_ms.is_some() {
+        return Err(locked());
+    }
+    let (Some(issuance), Some(issued)) = (&story.issuance, &story.chain.issued) else {
+        let detail = "the code is not on the chain: wait for the status 'issued'";
+        return Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail));
+    };
+    let reached = story.status(head_s);
+    if reached == Status::Revoked {
+        return Err(Problem::new(StatusCode::GONE, "revoked", "Revoked", "the code was revoked on the chain"));
+    }
+    if u64::try_from(issued.expiry_s).is_ok_and(|expiry| head_s > expiry) {
+        return Err(Problem::new(StatusCode::GONE, "expired", "Expired", "the code has expired: ask for a new one"));
+    }
+    Ok((issuance, issued))
+}
+
+/// The account's seed, opened.
+pub(super) async fn seed(app: &App, account_id: Uuid) -> Result<Seed, Problem> {
+    let sealed = app.store.sealed_seed(account_id).await?;
+    let opened = app.keyring.open_sealed("seed", account_id, &sealed)?;
+    Seed::from_bytes(&opened).ok_or_else(|| Problem::internal(&"a seed of another length"))
+}
+
+async fn derive(app: &App, session: &Session, story: &Story, issuance: &Issuance) -> Result<Code, Problem> {
+    let slot = Slot {
+        deployment: app.deployment(),
+        issuer: issuance.issuer,
+        purpose: story.purpose,
+        serial: issuance.serial,
+        subject: story.wallet,
+        action: story.action,
+    };
+    let code = seed(app, session.account_id).await?.code(&slot, story.id);
+    // The chain has another code's hash: the digits in the message would be right and the answer worthless.
+    if slot.id(code.hash()) != issuance.on_chain_id {
+        return Err(Problem::internal(&format!("request {} does not derive the id on the chain", story.id)));
+    }
+    Ok(code)
+}
+
+async fn proof(app: &App, story: &Story, issuance: &Issuance) -> Result<Vec<B256>, Problem> {
+    let ids = app.store.batch_ids(issuance.batch_id).await?;
+    let place = ids.iter().position(|(serial, _)| *serial == issuance.serial);
+    let leaves: Vec<B256> = ids.iter().map(|(serial, id)| id::leaf(story.purpose.bytes32(), *serial, *id)).collect();
+    let tree = Tree::new(&leaves).filter(|tree| tree.root() == issuance.root);
+    let proof = tree.zip(place).and_then(|(tree, place)| tree.proof(place));
+    proof.ok_or_else(|| {
+        Problem::internal(&format!("the stored codes of batch {} do not make its root", issuance.batch_id))
+    })
+}
+
+fn locked() -> Problem {
+    let detail = "too many wrong digits: this code stays locked, ask for a new one";
+    Problem::new(StatusCode::LOCKED, "locked", "Locked", detail)
+}
+
+fn unlocked(
+    app: &App,
+    story: &Story,
+    issuance: &Issuance,
+    issued: &Issued,
+    code: &Code,
+    proof: Vec<B256>,
+) -> Result<Response, Problem> {
+    let deployment = app.deployment();
+    let text = code.expose();
+    let ticket = IOtpVerifier::Ticket {
+        id: issuance.on_chain_id,
+        issuer: issuance.issuer,
+        purpose: story.purpose.bytes32(),
+        serial: U40::try_from(issuance.serial).map_err(|e| Problem::internal(&e))?,
+        proof,
+    };
+    let mut body = json!({
+        "code": text.as_str(),
+        "codeHash": code.hash(),
+        "action": story.action,
+        "ticket": {
+            "id": ticket.id,
+            "issuer": ticket.issuer.to_checksum(None),
+            "purpose": ticket.purpose,
+            "serial": issuance.serial,
+            "proof": ticket.proof,
+        },
+        "verifier": deployment.verifier.to_checksum(None),
+        "chainId": deployment.chain_id,
+        "expiry": rfc3339_s(issued.expiry_s),
+    });
+    let call = OtpVerifier::verifyCall { ticket, action: story.action, code: text.as_str().to_owned() };
+    body["calldata"] = json!(Bytes::from(call.abi_encode()));
+    if let Some(hash) = story.payload_hash {
+        body["payloadHash"] = json!(hash);
+    }
+    Ok(answer(StatusCode::OK, &body))
+}
