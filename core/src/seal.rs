@@ -68,6 +68,12 @@ pub enum KeyWrapper {
 }
 
 impl KeyWrapper {
+    /// A KMS key. Region, credentials and endpoint come from the environment, as in every AWS tool.
+    pub async fn kms(key_id: String) -> Self {
+        let environment = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        Self::Kms { client: aws_sdk_kms::Client::new(&environment), key_id }
+    }
+
     async fn wrap(&self, version: u32, key: &[u8]) -> Result<Vec<u8>, SealError> {
         match self {
             Self::Kms { client, key_id } => {

@@ -1,5 +1,13 @@
 //! The indexer: chain → database → inbox. It tails the verifier's logs, keeps them with the deliveries that they call
 //! for in one transaction, and sends each code once its commitment stands on the canonical chain.
 
+pub mod api;
 pub mod config;
+pub mod decode;
+pub mod deliver;
+pub mod keys;
 pub mod mail;
+pub mod progress;
+pub mod run;
+pub mod source;
+pub mod tail;

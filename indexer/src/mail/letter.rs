@@ -60,13 +60,15 @@ pub fn code(letter: &CodeLetter<'_>) -> Letter {
     body.finish(format!("Your one-time code for {purpose} (reference {reference})"))
 }
 
-/// The message that confirms a contact.
+/// The message that confirms a contact; both times in Unix milliseconds.
 #[must_use]
-pub fn confirmation(digits: &Digits, valid_minutes: u64) -> Letter {
+pub fn confirmation(digits: &Digits, from_ms: i64, until_ms: i64) -> Letter {
+    let minutes = until_ms.saturating_sub(from_ms).max(0).unsigned_abs().div_ceil(60_000);
+    let until = moment(until_ms.max(0).unsigned_abs() / 1_000);
     let mut body = Body::new("Confirm this address");
     body.digits(digits);
     body.line("Enter the digits where you added this address. One-time codes for your wallet will then come here.");
-    body.line(&format!("They are valid for {valid_minutes} minutes."));
+    body.line(&format!("They are valid for {minutes} minutes, until {until}."));
     body.heading("If this was not you");
     body.line("Do not pass the digits on to anybody: somebody has entered your address by mistake or to deceive you.");
     body.finish("Confirm your address for one-time codes".to_owned())

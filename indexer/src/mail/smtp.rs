@@ -33,6 +33,12 @@ impl SendError {
     pub const fn is_retryable(self) -> bool {
         !matches!(self, Self::Refused(_))
     }
+
+    /// Whether it is the server that fails, and not this message that it does not want.
+    #[must_use]
+    pub const fn is_about_server(self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Later(500..))
+    }
 }
 
 /// A pool of connections to one server.

@@ -59,10 +59,10 @@ fn the_letter_tells_everything_and_has_one_run_of_six_digits() {
 
 #[test]
 fn the_confirmation_has_its_digits_no_link_and_says_how_long_they_live() {
-    let letter = confirmation(&digits(), 10);
+    let letter = confirmation(&digits(), 1_795_314_067_400, 1_795_314_667_000);
     for body in [&letter.text, &letter.html] {
         assert_eq!(runs(body), ["482913"]);
-        assert!(body.contains("valid for 10 minutes") && !body.contains("://"));
+        assert!(body.contains("valid for 10 minutes, until 02:31:07 UTC on 22 November 2026") && !body.contains("://"));
     }
     assert!(!letter.subject.contains("482913"));
 }

@@ -1,0 +1,265 @@
+//! The read-only API for auditors, health for load balancers, and status for operators.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use axum::{
+    Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use otp_core::{
+    clock::{now_ms, rfc3339_s},
+    http::{self, Problem},
+    id::{Deployment, leaf},
+    merkle::Tree,
+    secret::Secret,
+    store::{ChainEvent, EventFilter, EventKind, Store},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::progress::Progress;
+
+/// The most events in one answer.
+const PAGE: u32 = 200;
+/// The most codes in a batch.
+const BATCH: u32 = 80;
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Not ready when the node has not answered for so long.
+const FRESH: Duration = Duration::from_secs(30);
+/// Not ready when so many blocks are not applied yet.
+const LAG: u64 = 128;
+
+/// What the handlers read; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// Chain and contract.
+    pub deployment: Deployment,
+    /// Blocks that are waited for on purpose.
+    pub confirmations: u64,
+    /// Tail and mail.
+    pub progress: Progress,
+}
+
+/// The public port.
+pub fn public(app: App) -> Router {
+    let router = Router::new()
+        .route("/v1/events", get(events))
+        .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
+        .route("/livez", get(http::livez))
+        .route("/readyz", get(readyz))
+        .with_state(app);
+    http::finish(router, TIME_LIMIT)
+}
+
+/// The admin port, with the token that opens its status.
+pub fn admin(app: App, token: Secret<String>) -> Router {
+    let status = move |headers: HeaderMap, State(app): State<App>| async move {
+        if http::is_admin(&headers, &token) {
+            return status(&app).await;
+        }
+        let detail = "send the token of http.admin_token_file as bearer";
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail))
+    };
+    let router = Router::new()
+        .route("/v1/status", get(status))
+        .route("/livez", get(http::livez))
+        .route("/readyz", get(readyz))
+        .with_state(app);
+    http::finish(router, TIME_LIMIT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventQuery {
+    from: Option<u64>,
+    to: Option<u64>,
+    id: Option<B256>,
+    r#type: Option<String>,
+    issuer: Option<Address>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventPage {
+    events: Vec<Value>,
+    /// To be given as `cursor` for what follows; null at the end of what is known.
+    next: Option<String>,
+}
+
+async fn events(
+    State(app): State<App>,
+    query: Result<Query<EventQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let detail = "from and to are block numbers, id is 0x and 64 hex digits, issuer an address, type an event's name, \
+                  cursor an earlier answer's next";
+    let bad = || Problem::bad_request(detail);
+    let Query(query) = query.map_err(|_| bad())?;
+    let kind = query.r#type.map(|name| EventKind::from_name(&name).ok_or_else(bad)).transpose()?;
+    let after = query.cursor.map(|cursor| read_cursor(&cursor).ok_or_else(bad)).transpose()?;
+    let filter = EventFilter {
+        from: query.from,
+        to: query.to,
+        on_chain_id: query.id,
+        issuer: query.issuer,
+        root: None,
+        kind,
+        after,
+    };
+    let found = app.store.events(&filter, PAGE).await.map_err(|e| Problem::internal(&e))?;
+    let more = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);
+    let last = found.last().filter(|_| more);
+    let next = last.map(|event| format!("{}.{}", event.place.block_number, event.place.log_index));
+    Ok(http::answer(StatusCode::OK, &EventPage { events: found.iter().map(show).collect(), next }))
+}
+
+fn read_cursor(text: &str) -> Option<(u64, u64)> {
+    let (block, log) = text.split_once('.')?;
+    Some((block.parse().ok()?, log.parse().ok()?))
+}
+
+/// Times in RFC 3339, bytes in hex, addresses in EIP-55; what an event does not have is left out.
+fn show(event: &ChainEvent) -> Value {
+    let (place, facts) = (&event.place, &event.facts);
+    let time = |unix_s: u64| rfc3339_s(i64::try_from(unix_s).unwrap_or(i64::MAX));
+    let mut shown = json!({
+        "type": event.kind.name(),
+        "blockNumber": place.block_number,
+        "blockHash": place.block_hash,
+        "txHash": place.tx_hash,
+        "logIndex": place.log_index,
+        "time": time(place.timestamp),
+    });
+    let party = if event.kind == EventKind::Consumed { "consumer" } else { "by" };
+    let address = |address: Option<Address>| address.map(|a| a.to_checksum(None).into());
+    let optional: [(&str, Option<Value>); 11] = [
+        ("id", facts.on_chain_id.map(|id| json!(id))),
+        ("root", facts.root.map(|root| json!(root))),
+        ("issuer", address(facts.issuer)),
+        ("purpose", facts.purpose.map(|purpose| json!(purpose))),
+        ("serial", facts.serial.map(Value::from)),
+        ("first", facts.first.map(Value::from)),
+        ("size", facts.size.map(Value::from)),
+        ("expiry", facts.expiry.map(|expiry| time(expiry).into())),
+        ("subject", address(facts.subject)),
+        ("action", facts.action.map(|action| json!(action))),
+        (party, address(facts.party)),
+    ];
+    if let Some(members) = shown.as_object_mut() {
+        members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    shown
+}
+
+/// The ticket of a code, rebuilt from the chain's logs alone.
+async fn ticket(
+    State(app): State<App>,
+    Path((issuer, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (Ok(issuer), Ok(id)) = (issuer.parse::<Address>(), id.parse::<B256>()) else {
+        return Err(Problem::bad_request("an issuer's address and a code's id (0x and 64 hex digits) are expected"));
+    };
+    let of_code = EventFilter { on_chain_id: Some(id), issuer: Some(issuer), ..EventFilter::default() };
+    let story = app.store.events(&of_code, PAGE).await.map_err(|e| Problem::internal(&e))?;
+    let Some(set) = story.iter().find(|event| event.kind == EventKind::Set) else { return Err(Problem::not_found()) };
+    let of_batch = EventFilter { root: set.facts.root, issuer: Some(issuer), ..EventFilter::default() };
+    let batch = app.store.events(&of_batch, BATCH + 2).await.map_err(|e| Problem::internal(&e))?;
+    let Some(proof) = prove(set, &batch) else {
+        return Err(Problem::internal(&"a batch's stored events do not make its root"));
+    };
+    let facts = &set.facts;
+    let expiry = facts.expiry.unwrap_or_default();
+    let now_s = app.progress.snapshot().head.map_or_else(|| now_ms().unsigned_abs() / 1_000, |head| head.timestamp);
+    Ok(http::answer(
+        StatusCode::OK,
+        &json!({
+            "ticket": {
+                "id": id,
+                "issuer": issuer.to_checksum(None),
+                "purpose": facts.purpose,
+                "serial": facts.serial,
+                "proof": proof,
+            },
+            "root": facts.root,
+            "expiry": rfc3339_s(i64::try_from(expiry).unwrap_or(i64::MAX)),
+            "verifier": app.deployment.verifier.to_checksum(None),
+            "chainId": app.deployment.chain_id,
+            "status": status_of(story.iter().chain(&batch), now_s > expiry),
+        }),
+    ))
+}
+
+/// The proof for `set` from all ids of its batch, or `None` when these do not make the batch's root.
+fn prove(set: &ChainEvent, batch: &[ChainEvent]) -> Option<Vec<B256>> {
+    let (purpose, root, first) = (set.facts.purpose?, set.facts.root?, set.facts.first?);
+    let ids = batch.iter().filter(|event| event.kind == EventKind::Set);
+    let leaves: Option<Vec<B256>> =
+        ids.map(|event| Some(leaf(purpose, event.facts.serial?, event.facts.on_chain_id?))).collect();
+    let tree = Tree::new(&leaves?)?;
+    let place = usize::try_from(set.facts.serial?.checked_sub(first)?).ok()?;
+    if tree.root() == root { tree.proof(place) } else { None }
+}
+
+/// The contract's `statusOf`, by the events: what was consumed stays consumed.
+fn status_of<'a>(events: impl Iterator<Item = &'a ChainEvent>, expired: bool) -> &'static str {
+    let rank = |kind| match kind {
+        EventKind::Consumed => 3,
+        EventKind::Revoked | EventKind::BatchRevoked => 2,
+        EventKind::Verified => 1,
+        _ => 0,
+    };
+    match events.map(|event| rank(event.kind)).max() {
+        Some(3) => "consumed",
+        Some(2) => "revoked",
+        Some(1) => "verified",
+        _ if expired => "expired",
+        _ => "issued",
+    }
+}
+
+async fn readyz(State(app): State<App>) -> Response {
+    let chain = app.progress.snapshot();
+    let queue = app.store.delivery_queue().await;
+    let store_ok = queue.is_ok();
+    let (pending, oldest) = queue.unwrap_or_default();
+    let lag = chain.lag_blocks();
+    let chain_ok = chain.answered_ago().is_some_and(|ago| ago <= FRESH)
+        && lag.is_some_and(|lag| lag <= LAG + app.confirmations);
+    let mail_ok = app.progress.is_mail_up();
+    let head_age_s = chain.head.map(|head| (now_ms().unsigned_abs() / 1_000).saturating_sub(head.timestamp));
+    let ready = store_ok && chain_ok && mail_ok;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if ready { "ready" } else { "not ready" },
+        "store": { "ok": store_ok },
+        "chain": { "ok": chain_ok, "headAgeSeconds": head_age_s, "lagBlocks": lag },
+        "mail": {
+            "ok": mail_ok,
+            "pending": pending,
+            "oldestPendingSeconds": oldest.map(|at_ms| now_ms().saturating_sub(at_ms) / 1_000),
+        },
+    });
+    http::answer(status, &body)
+}
+
+async fn status(app: &App) -> Result<Response, Problem> {
+    let counts = app.store.delivery_counts().await.map_err(|e| Problem::internal(&e))?;
+    let deliveries: Map<String, Value> = counts.into_iter().map(|row| (row.state, row.count.into())).collect();
+    let chain = app.progress.snapshot();
+    let body = json!({
+        "chainId": app.deployment.chain_id,
+        "verifier": app.deployment.verifier.to_checksum(None),
+        "cursor": chain.cursor.map(|cursor| json!({ "number": cursor.number, "hash": cursor.hash })),
+        "head": chain.head.map(|head| json!({ "number": head.number, "hash": head.hash, "timestamp": head.timestamp })),
+        "lagBlocks": chain.lag_blocks(),
+        "mailUp": app.progress.is_mail_up(),
+        "deliveries": deliveries,
+    });
+    Ok(http::answer(StatusCode::OK, &body).into_response())
+}

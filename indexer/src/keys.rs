@@ -1,0 +1,49 @@
+//! The data keys. The relayer makes them; the indexer waits for them and never makes any.
+
+use std::{path::PathBuf, time::Duration};
+
+use otp_core::{
+    seal::{KeyWrapper, Keyring, SealError},
+    store::Store,
+};
+
+use crate::config::KeysConfig;
+
+const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Opens the data keys once the relayer has made them.
+///
+/// # Errors
+/// What waiting cannot mend: a key file that others can read, a key that does not open, a damaged database.
+pub async fn wait(store: &Store, config: &KeysConfig) -> Result<Keyring, SealError> {
+    let (wrapper, file) = match config {
+        KeysConfig::File(path) => (KeyWrapper::File(path.clone()), Some(path.clone())),
+        KeysConfig::Kms(key_id) => (KeyWrapper::kms(key_id.clone()).await, None),
+    };
+    let (mut pause, mut told) = (PAUSE, false);
+    loop {
+        match open(store, &wrapper, file.as_ref()).await {
+            Ok(Some(keyring)) => return Ok(keyring),
+            Ok(None) if told => {}
+            Ok(None) => {
+                tracing::warn!("waiting for the data keys: the relayer makes them when it first starts");
+                told = true;
+            }
+            Err(error @ SealError::Kms(_)) => {
+                tracing::warn!(%error, retry_in_ms = pause.as_millis(), "waiting for KMS");
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// A wrapping key file that is missing is not there yet: opening would make one, with which nothing opens.
+async fn open(store: &Store, wrapper: &KeyWrapper, file: Option<&PathBuf>) -> Result<Option<Keyring>, SealError> {
+    if file.is_some_and(|path| !path.exists()) {
+        return Ok(None);
+    }
+    Keyring::open(store, wrapper).await
+}

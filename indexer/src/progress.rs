@@ -1,0 +1,74 @@
+//! What the daemon knows of its own state, for readiness and status.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use otp_core::store::{Block, Cursor};
+
+/// A moment of the tail.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Snapshot {
+    /// When the node last named its head.
+    pub answered: Option<Instant>,
+    /// The head it named.
+    pub head: Option<Block>,
+    /// The last block applied.
+    pub cursor: Option<Cursor>,
+}
+
+impl Snapshot {
+    /// How long ago the node last answered.
+    #[must_use]
+    pub fn answered_ago(&self) -> Option<Duration> {
+        self.answered.map(|at| at.elapsed())
+    }
+
+    /// How many blocks the cursor is behind the head; 0 where the node's head is the one that is behind.
+    #[must_use]
+    pub fn lag_blocks(&self) -> Option<u64> {
+        Some(self.head?.number.saturating_sub(self.cursor?.number))
+    }
+}
+
+/// Shared by the tail, the workers and the API; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    chain: Arc<RwLock<Snapshot>>,
+    mail_down: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// The last state.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        *self.chain.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node named its head.
+    pub fn saw_head(&self, head: Block) {
+        let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
+        chain.answered = Some(Instant::now());
+        chain.head = Some(head);
+    }
+
+    /// The cursor stands here.
+    pub fn stands_at(&self, cursor: Cursor) {
+        self.chain.write().unwrap_or_else(PoisonError::into_inner).cursor = Some(cursor);
+    }
+
+    /// Whether the mail server took or answered the last thing it was given.
+    #[must_use]
+    pub fn is_mail_up(&self) -> bool {
+        !self.mail_down.load(Ordering::Relaxed)
+    }
+
+    /// Records it; true when that is news.
+    pub fn mail_is(&self, up: bool) -> bool {
+        self.mail_down.swap(!up, Ordering::Relaxed) == up
+    }
+}

@@ -1,0 +1,133 @@
+//! `indexer run`: wires the parts and joins the tasks.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, anyhow};
+use otp_core::{
+    chain, http,
+    store::{Outbox, Store},
+    tasks::Tasks,
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, App},
+    config::Config,
+    deliver::{self, Worker},
+    keys,
+    mail::smtp::Postman,
+    progress::Progress,
+    source::Source,
+    tail::Tail,
+};
+
+/// What tail and workers share.
+struct Shared {
+    store: Store,
+    outbox: Outbox,
+    progress: Progress,
+    due: Arc<Notify>,
+}
+
+/// Runs until SIGINT or SIGTERM, or until a part fails.
+///
+/// # Errors
+/// The first failure, in one line that says what to do.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let mut tasks = Tasks::new(shutdown.clone());
+    let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
+    let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
+    let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
+    let _only_one = lock(&config.store_path)?;
+    let token = http::write_admin_token(&config.http.admin_token_file)
+        .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
+    let mail_domain = config.mail.from.email.domain().to_owned();
+    let outbox = Outbox { deployment: config.chain.deployment, mail_domain };
+    let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default() };
+    shared.progress.mail_is(false);
+    let app = App {
+        store: shared.store.clone(),
+        deployment: config.chain.deployment,
+        confirmations: config.chain.confirmations,
+        progress: shared.progress.clone(),
+    };
+    let (public, admin) = (api::public(app.clone()), api::admin(app, token));
+    let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
+    tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
+    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
+    let store = shared.store.clone();
+    spawn_workers(&mut tasks, config, shared, shutdown)?;
+    tracing::info!(%listen, %admin_listen, "indexer runs");
+    let outcome = tasks.join().await;
+    store.close().await;
+    outcome
+}
+
+fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let chain = config.chain.clone();
+    let node = chain::connect(&chain.rpc_url, chain.rpc_timeout)?;
+    let source = Source::new(node.clone(), chain.deployment.verifier);
+    let (progress, due) = (shared.progress.clone(), shared.due.clone());
+    let tail = Tail::new(source, shared.store.clone(), shared.outbox.clone(), chain.clone(), progress, due);
+    tasks.spawn("tail", async move {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            usable = chain::wait_until_usable(&node, &chain.rpc_url, &chain.deployment) => usable?,
+        }
+        tail.run(shutdown).await
+    });
+    Ok(())
+}
+
+fn spawn_workers(
+    tasks: &mut Tasks,
+    config: Config,
+    shared: Shared,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let postman = Postman::new(&config.mail, config.delivery.workers)
+        .map_err(|e| anyhow!("mail.smtp_host {}: {e}", config.mail.host))?;
+    tasks.spawn("delivery", async move {
+        let keyring = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            keyring = keys::wait(&shared.store, &config.keys) => keyring?,
+        };
+        let worker = Worker {
+            store: shared.store,
+            keyring: Arc::new(keyring),
+            outbox: shared.outbox,
+            postman,
+            from: config.mail.from,
+            public_url: config.http.public_url,
+            timeout: config.mail.timeout,
+            config: config.delivery,
+            progress: shared.progress,
+            due: shared.due,
+        };
+        deliver::run(worker, shutdown).await
+    });
+    Ok(())
+}
+
+/// One indexer for a database: held for the life of the process, and gone with it, however it ends.
+fn lock(database: &Path) -> anyhow::Result<File> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".indexer.lock");
+    let path = PathBuf::from(name);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(anyhow!("another indexer runs on this database ({} is locked): stop it first", path.display()))
+        }
+        Err(TryLockError::Error(e)) => Err(anyhow!("cannot lock {}: {e}", path.display())),
+    }
+}
