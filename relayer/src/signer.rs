@@ -40,6 +40,16 @@ pub async fn open(config: &SignerConfig, chain_id: u64) -> anyhow::Result<Issuer
     }
 }
 
+/// The signer of a key in KMS, whose public key says which account it is.
+///
+/// # Errors
+/// When KMS does not give the public key, or it is none of secp256k1.
+pub async fn from_kms(client: aws_sdk_kms::Client, key_id: &str, chain_id: u64) -> anyhow::Result<IssuerSigner> {
+    let signer = AwsSigner::new(client, key_id.to_owned(), Some(chain_id)).await;
+    let hint = "KMS does not give signer.kms_key_id's public key: check key id, type, region and permissions";
+    Ok(Arc::new(signer.context(hint)?))
+}
+
 fn keystore_hint(path: &Path) -> String {
     let path = path.display();
     if Path::new(&path.to_string()).exists() {
