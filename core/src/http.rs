@@ -158,19 +158,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// Adds what every answer has: request id, security headers, problems for unknown paths and methods, a body limit, a
-/// time limit and an answer for a panic.
+/// [`complete`], then [`guarded`].
 pub fn finish(router: Router, time_limit: Duration) -> Router {
+    guarded(complete(router), time_limit)
+}
+
+/// Adds problems for unknown paths and methods, and a body limit. Layers that are to see these answers too come after.
+pub fn complete(router: Router) -> Router {
     let unknown = || async { Problem::not_found() };
     let method = || async {
         let detail = "this path knows other methods";
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
     };
-    router
-        .fallback(unknown)
-        .method_not_allowed_fallback(method)
-        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(move |request, next| guard(request, next, time_limit)))
+    router.fallback(unknown).method_not_allowed_fallback(method).layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Adds what every answer has: request id, security headers, a log line, a time limit and an answer for a panic. The
+/// outermost layer.
+pub fn guarded(router: Router, time_limit: Duration) -> Router {
+    router.layer(middleware::from_fn(move |request, next| guard(request, next, time_limit)))
 }
 
 async fn guard(request: Request, next: Next, time_limit: Duration) -> Response {

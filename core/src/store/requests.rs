@@ -285,6 +285,9 @@ impl Store {
 }
 
 async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<Option<u64>, StoreError> {
+    if new.cooldown_ms == 0 {
+        return Ok(None);
+    }
     let last: Option<i64> = sqlx::query_scalar("SELECT max(created_at_ms) FROM requests WHERE contact_id = ?")
         .bind(new.contact_id)
         .fetch_one(write)

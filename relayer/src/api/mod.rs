@@ -127,9 +127,9 @@ pub fn router(app: App) -> Router {
         .route("/v1/otps/{id}/unlock", post(unlock::unlock))
         .route("/livez", get(http::livez))
         .route("/readyz", get(about::readyz))
-        .with_state(app)
-        .layer(cors);
-    http::finish(routes, TIME_LIMIT)
+        .with_state(app);
+    // After the answers for unknown methods, one of which a preflight would else get.
+    http::guarded(http::complete(routes).layer(cors), TIME_LIMIT)
 }
 
 /// The operators' interface: all but liveness and readiness asks for the token.

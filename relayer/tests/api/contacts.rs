@@ -1,0 +1,225 @@
+//! Contacts, and what a thief with the wallet key can do to them: nothing, once one is confirmed.
+
+use std::time::Duration;
+
+use futures_util::future::{join, join_all};
+use otp_core::{clock::now_ms, store::NewContact};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::app::{Person, Setup, TestApp, wrong};
+
+/// A contact whose message went out some time ago, so that another one may.
+async fn add_earlier(app: &TestApp, person: &Person, address: &str, ago_ms: i64) -> Uuid {
+    let id = Uuid::now_v7();
+    let now_ms = now_ms() - ago_ms;
+    let new = NewContact {
+        id,
+        account_id: person.account,
+        channel: "email",
+        address_sealed: &app.keyring.seal("contact", id, address.as_bytes()).unwrap(),
+        address_tag: app.keyring.tag("contact-lookup", format!("email\0{address}").as_bytes()),
+        now_ms,
+        expires_at_ms: now_ms + 600_000,
+    };
+    app.store.challenge_contact(&new).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn the_first_contact_is_confirmed_by_its_digits_and_shown_masked() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let body = json!({ "channel": "email", "address": "Alice@Example.COM" });
+    let added = app.post("/v1/contacts", &person.token, &body).await;
+    assert_eq!(added.status, 202);
+    assert_eq!(added.body["masked"], "A***@e***.com");
+    assert_eq!(added.body["confirmed"], false);
+    let contact = added.body["contactId"].as_str().unwrap().parse().unwrap();
+    let digits = app.contact_digits(&person, contact, 1).await;
+    assert_eq!(app.confirm(&person, contact, &digits).await.status, 200);
+    assert_eq!(app.confirm(&person, contact, &digits).await.status, 200, "again is no fault");
+    let list = app.get("/v1/contacts", &person.token).await;
+    assert_eq!(list.body["contacts"].as_array().unwrap().len(), 1);
+    assert_eq!(list.body["contacts"][0]["confirmed"], true);
+    assert!(!list.body.to_string().contains("example"), "{}", list.body);
+    assert_eq!(app.store.guesses_counted(person.account, now_ms()).await.unwrap(), 0, "right digits cost nothing");
+}
+
+#[tokio::test]
+async fn other_channels_and_bad_addresses_are_refused() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    for (channel, address) in [
+        ("sms", "+491701234567"),
+        ("webhook", "https://example.com"),
+        ("email", "alice"),
+        ("email", "a@b.com,c@d.com"),
+        ("email", "a@b.com\r\nBcc: c@d.com"),
+        ("email", "ä@example.com"),
+    ] {
+        let answer = app.post("/v1/contacts", &person.token, &json!({ "channel": channel, "address": address })).await;
+        assert_eq!(answer.told(), (400, "contact-invalid"), "{channel} {address}");
+        assert!(!answer.body.to_string().contains(address), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_thief_with_the_wallet_key_cannot_change_where_codes_go() {
+    let app = TestApp::new().await;
+    let owner = app.stranger().await;
+    let contact = add_earlier(&app, &owner, "alice@example.com", 60_000).await;
+    // The thief signs in before the owner's contact is confirmed and has an address of his own waiting.
+    let thief = app.sign_in(&owner.wallet).await;
+    let his = app.add_contact(&thief, "thief@evil.example").await;
+    let his_digits = app.contact_digits(&thief, his, 1).await;
+    let digits = app.contact_digits(&owner, contact, 1).await;
+    assert_eq!(app.confirm(&owner, contact, &digits).await.status, 200);
+
+    let refused = (403, "contact-change-needs-approval");
+    assert_eq!(app.confirm(&thief, his, &his_digits).await.told(), refused);
+    for address in ["thief@evil.example", "other@evil.example", "alice@example.com"] {
+        let body = json!({ "channel": "email", "address": address });
+        let answer = app.post("/v1/contacts", &thief.token, &body).await;
+        assert_eq!(answer.told(), refused, "{address}: also for the confirmed one, or he could try which it is");
+    }
+    assert_eq!(app.delete(&format!("/v1/contacts/{contact}"), &thief.token).await.told(), refused);
+    let answer = app.submit(&thief, "key", &json!({ "purpose": "login", "contactId": his })).await;
+    assert_eq!(answer.told(), (403, "contact-unconfirmed"));
+    // The owner can clear the thief's address away, since it was never confirmed.
+    assert_eq!(app.delete(&format!("/v1/contacts/{his}"), &owner.token).await.status, 204);
+    assert_eq!(app.confirm(&thief, his, &his_digits).await.told(), (404, "not-found"));
+    let list = app.get("/v1/contacts", &owner.token).await;
+    assert_eq!(list.body["contacts"].as_array().unwrap().len(), 1);
+    assert_eq!(list.body["contacts"][0]["masked"], "a***@e***.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_confirmations_at_once_one_wins() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let (a, b) = (app.add_contact(&person, "a@example.com").await, app.add_contact(&person, "b@example.com").await);
+    let (digits_a, digits_b) = (app.contact_digits(&person, a, 1).await, app.contact_digits(&person, b, 1).await);
+    let (first, second) = join(app.confirm(&person, a, &digits_a), app.confirm(&person, b, &digits_b)).await;
+    let mut told = [first.told(), second.told()];
+    told.sort_unstable();
+    assert_eq!(told, [(200, ""), (403, "contact-change-needs-approval")]);
+}
+
+#[tokio::test]
+async fn three_wrong_digits_lock_a_challenge_and_a_new_one_has_new_digits() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let contact = add_earlier(&app, &person, "alice@example.com", 60_000).await;
+    let digits = app.contact_digits(&person, contact, 1).await;
+    for left in [2, 1, 0] {
+        let answer = app.confirm(&person, contact, &wrong(&digits)).await;
+        assert_eq!(answer.told(), (422, "wrong-digits"));
+        assert_eq!(answer.body["attemptsLeft"], left);
+    }
+    assert_eq!(app.confirm(&person, contact, &digits).await.told(), (423, "locked"));
+
+    assert_eq!(app.add_contact(&person, "alice@EXAMPLE.com").await, contact, "the same contact");
+    let renewed = app.contact_digits(&person, contact, 2).await;
+    if renewed != digits {
+        assert_eq!(app.confirm(&person, contact, &digits).await.told(), (422, "wrong-digits"));
+    }
+    assert_eq!(app.confirm(&person, contact, &renewed).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_most_three_digits_are_compared_however_many_arrive_at_once() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let contact = app.add_contact(&person, "alice@example.com").await;
+    let digits = app.contact_digits(&person, contact, 1).await;
+    let bad = wrong(&digits);
+    let answers = join_all((0..30).map(|_| app.confirm(&person, contact, &bad))).await;
+    let compared = answers.iter().filter(|answer| answer.told() == (422, "wrong-digits")).count();
+    let locked = answers.iter().filter(|answer| answer.told() == (423, "locked")).count();
+    assert_eq!((compared, locked), (3, 27));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn right_digits_at_once_with_two_wrong_ones_win() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let contact = app.add_contact(&person, "alice@example.com").await;
+    let digits = app.contact_digits(&person, contact, 1).await;
+    let bad = wrong(&digits);
+    let tries = (0..20).map(|n| app.confirm(&person, contact, if n < 2 { &bad } else { &digits }));
+    let answers = join_all(tries).await;
+    assert!(answers[2..].iter().all(|answer| answer.status == 200), "{answers:?}");
+}
+
+#[tokio::test]
+async fn an_account_has_ten_wrong_digits_an_hour_across_challenges() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let mut told = Vec::new();
+    for n in 0..4 {
+        let contact = app.add_contact(&person, &format!("a{n}@example.com")).await;
+        let digits = app.contact_digits(&person, contact, 1).await;
+        for _ in 0..3 {
+            let answer = app.confirm(&person, contact, &wrong(&digits)).await;
+            told.push((answer.status, answer.header("retry-after").parse::<u64>().unwrap_or_default()));
+        }
+    }
+    assert!(told[..10].iter().all(|(status, _)| *status == 422), "{told:?}");
+    assert!(told[10..].iter().all(|(status, wait)| *status == 429 && (3_500..=3_600).contains(wait)), "{told:?}");
+}
+
+#[tokio::test]
+async fn messages_to_an_address_and_of_an_account_are_few() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let add = async |address: String| {
+        let body = json!({ "channel": "email", "address": address });
+        app.post("/v1/contacts", &person.token, &body).await
+    };
+    let first = add("a0@example.com".to_owned()).await;
+    let again = add("a0@example.com".to_owned()).await;
+    assert_eq!(again.told(), (429, "rate-limited"));
+    assert!((1..=30).contains(&again.header("retry-after").parse::<u64>().unwrap()));
+    // Removing it first changes nothing.
+    let path = format!("/v1/contacts/{}", first.body["contactId"].as_str().unwrap());
+    assert_eq!(app.delete(&path, &person.token).await.status, 204);
+    assert_eq!(add("a0@example.com".to_owned()).await.status, 429);
+    for n in 1..5 {
+        assert_eq!(add(format!("a{n}@example.com")).await.status, 202, "{n}");
+    }
+    let sixth = add("a5@example.com".to_owned()).await;
+    assert_eq!(sixth.status, 429);
+    assert!(sixth.header("retry-after").parse::<u64>().unwrap() > 3_500);
+}
+
+#[tokio::test]
+async fn digits_of_a_contact_expire() {
+    let app = TestApp::with(Setup { confirmation_ttl: Duration::from_millis(300), ..Setup::default() }).await;
+    let person = app.stranger().await;
+    let contact = app.add_contact(&person, "alice@example.com").await;
+    let digits = app.contact_digits(&person, contact, 1).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(app.confirm(&person, contact, &digits).await.told(), (410, "expired"));
+}
+
+#[tokio::test]
+async fn a_strangers_contact_answers_as_one_that_is_not_there() {
+    let app = TestApp::new().await;
+    let owner = app.stranger().await;
+    let contact = app.add_contact(&owner, "alice@example.com").await;
+    let digits = app.contact_digits(&owner, contact, 1).await;
+    let stranger = app.stranger().await;
+    let problem = |mut body: serde_json::Value| {
+        body.as_object_mut().unwrap().remove("requestId");
+        body
+    };
+    for digits in [&digits, &wrong(&digits)] {
+        let theirs = app.confirm(&stranger, contact, digits).await;
+        let nobodys = app.confirm(&stranger, Uuid::now_v7(), digits).await;
+        assert_eq!(theirs.told(), (404, "not-found"));
+        assert_eq!(problem(theirs.body), problem(nobodys.body));
+    }
+    assert_eq!(app.delete(&format!("/v1/contacts/{contact}"), &stranger.token).await.told(), (404, "not-found"));
+    assert_eq!(app.confirm(&owner, contact, &digits).await.status, 200, "no attempt was used up");
+}

@@ -1,0 +1,12 @@
+//! The relayer's HTTP interface on a random port, with a database of its own and the deployed contract on a real chain.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, they are its failure")]
+
+mod app;
+mod bodies;
+mod chain;
+mod contacts;
+mod events;
+mod login;
+mod otps;
+mod sessions;
+mod unlock;
