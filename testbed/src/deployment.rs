@@ -82,7 +82,9 @@ impl Deployment {
         let status = timeout(DEPLOY_WITHIN, forge).await.context("forge script did not end in time")??;
         ensure!(status.success(), "forge script ended with {status}: see {}", log_path.display());
         let text = fs::read_to_string(&output).context("forge script left no result")?;
-        serde_json::from_str(&text).context("the result of forge script")
+        let deployment: Self = serde_json::from_str(&text).context("the result of forge script")?;
+        // The script names the head that it began from, which on a new chain is the genesis: no log is in there.
+        Ok(Self { deployment_block: deployment.deployment_block.max(1), ..deployment })
     }
 }
 

@@ -99,17 +99,25 @@ async fn demo(options: &Options, once: bool, mut stop: Stop<'_>) -> Result<()> {
         stopped = &mut stop => stopped.map_err(Into::into).and_then(|()| bail!("stopped before the last step")),
     };
     let outcome = match walked {
-        Ok(()) => {
-            report.line(&format!("\nall {} steps held, {:.1} s in all", report.steps(), report.seconds()))?;
-            tell(&stack, options)
-        }
+        Ok(()) => conclude(&mut stack, options, &mut report, terminal && !once, stop).await,
         failed => failed,
     };
-    let outcome = match outcome {
-        Ok(()) if terminal && !once => stay(&mut stack, stop).await,
-        settled => settled,
-    };
     outcome.and(stack.stop().await)
+}
+
+async fn conclude(
+    stack: &mut Stack,
+    options: &Options,
+    report: &mut Report,
+    stays: bool,
+    stop: Stop<'_>,
+) -> Result<()> {
+    report.line(&format!("\nall {} steps held, {:.1} s in all", report.steps(), report.seconds()))?;
+    if stays {
+        tell(stack, options)?;
+        return stay(stack, stop).await;
+    }
+    Ok(report.line(&format!("logs and database stay in {}", options.folder.display()))?)
 }
 
 async fn start(options: &Options, stop: &mut Stop<'_>) -> Result<Stack> {

@@ -61,6 +61,7 @@ pub struct Stack {
     indexer: Service,
     mail: Service,
     anvil: Service,
+    description_path: PathBuf,
     /// Held as long as the stack lives, so that no other one clears its folder.
     _lock: File,
 }
@@ -106,8 +107,9 @@ impl Stack {
             database_path: folder.join("data/otp.db"),
             ..cast.describe(&anvil, &deployment, ports)?
         };
-        description.write(&folder.join("stack.json"))?;
-        Ok(Self { description, relayer, indexer, mail, anvil: anvil.service, _lock: lock })
+        let description_path = folder.join("stack.json");
+        description.write(&description_path)?;
+        Ok(Self { description, relayer, indexer, mail, anvil: anvil.service, description_path, _lock: lock })
     }
 
     /// Waits until a process of the stack ends by itself, and says which.
@@ -141,12 +143,12 @@ impl Stack {
         self.service(daemon).start().await
     }
 
-    /// Ends every process: first who depends on others.
+    /// Takes the description away and ends every process: first who depends on others.
     ///
     /// # Errors
     /// When the system refuses; the others are ended all the same.
     pub async fn stop(mut self) -> Result<()> {
-        let mut outcome = Ok(());
+        let mut outcome = fs::remove_file(&self.description_path).context("removing stack.json");
         for service in [&mut self.relayer, &mut self.indexer, &mut self.mail, &mut self.anvil] {
             outcome = outcome.and(service.stop().await);
         }

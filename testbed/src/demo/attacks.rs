@@ -1,7 +1,7 @@
 //! What a thief would try. Each attempt is sent to the chain as well, with enough gas, and must revert there.
 
 use alloy::{
-    primitives::{B256, U256, utils::format_ether},
+    primitives::{B256, U256},
     signers::local::PrivateKeySigner,
     sol_types::SolCall,
 };
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use otp_core::contract::OtpVerifier;
 
 use super::{
-    Stage, User, path,
+    Stage, User, ether, path,
     path::{Spent, verify},
     report::{Done, Report},
 };
@@ -62,7 +62,7 @@ async fn one_code_and_its_thieves(stage: &Stage<'_>, user: &User, report: &mut R
         .step("its owner still can, in one transaction", async {
             let receipt = user.wallet.send_ok(&stage.vault.withdraw_with_code(&withdrawal, &unlocked)).await?;
             path::paid(stage, &withdrawal).await?;
-            let said = format!("{} ether to {}", format_ether(withdrawal.amount), withdrawal.to);
+            let said = format!("{} to {}", ether(withdrawal.amount), withdrawal.to);
             Ok(Done::new((), said).by(receipt.transaction_hash))
         })
         .await

@@ -7,7 +7,10 @@ mod report;
 use std::time::Duration;
 
 use alloy::{
-    primitives::{Address, U256, utils::parse_ether},
+    primitives::{
+        Address, U256,
+        utils::{format_ether, parse_ether},
+    },
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result};
@@ -93,4 +96,10 @@ impl<'a> Stage<'a> {
 /// What each withdrawal of the demo takes out.
 fn amount() -> Result<U256> {
     Ok(parse_ether("1")?)
+}
+
+/// An amount of wei as people write it.
+fn ether(wei: U256) -> String {
+    let text = format_ether(wei);
+    format!("{} ether", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -1,15 +1,11 @@
 //! The path of protocol.md §5: sign in, ask, read the mail, unlock, verify, withdraw.
 
-use alloy::{
-    primitives::{U256, utils::format_ether},
-    providers::Provider,
-    signers::local::PrivateKeySigner,
-};
+use alloy::{primitives::U256, providers::Provider, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, ensure};
 use uuid::Uuid;
 
 use super::{
-    DELIVERED_WITHIN, Stage, User, amount,
+    DELIVERED_WITHIN, Stage, User, amount, ether,
     report::{Done, Report},
 };
 use crate::{
@@ -68,7 +64,7 @@ async fn deposit(stage: &Stage<'_>) -> Result<Done<Wallet>> {
     // enough for this withdrawal and the one that the attacks are tried on
     let total = amount()? * U256::from(2);
     let receipt = wallet.send_ok(&stage.vault.deposit(total)).await?;
-    let said = format!("{} ether from {}", format_ether(total), wallet.address());
+    let said = format!("{} from {}", ether(total), wallet.address());
     Ok(Done::new(wallet, said).by(receipt.transaction_hash))
 }
 
@@ -126,7 +122,7 @@ async fn spend(stage: &Stage<'_>, report: &mut Report, user: &User, asked: &Otp,
             let withdrawal = &spent.withdrawal;
             let receipt = user.wallet.send_ok(&stage.vault.withdraw(withdrawal, &spent.unlocked)).await?;
             paid(stage, withdrawal).await?;
-            let said = format!("{} ether to {}", format_ether(withdrawal.amount), withdrawal.to);
+            let said = format!("{} to {}", ether(withdrawal.amount), withdrawal.to);
             Ok(Done::new((), said).by(receipt.transaction_hash))
         })
         .await?;
