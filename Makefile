@@ -6,7 +6,7 @@ MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)
 FORGE := lib/node_modules/@foundry-rs/forge-$(SYSTEM)-$(MACHINE)/bin/forge
 CARGO_RUN := cargo run --locked --quiet -p testbed --
 
-.PHONY: help setup build demo up test lint fmt abi
+.PHONY: help setup setup-test build demo up test lint fmt abi
 
 help:
 	@echo "make setup   install what is missing; says what it does"
@@ -22,6 +22,10 @@ help:
 setup:
 	@testbed/setup/setup.sh
 
+# What only the tests need.
+setup-test: setup
+	@testbed/setup/setup-test.sh
+
 build: setup
 	$(FORGE) build src-sol script
 	cargo build --locked -p relayer -p indexer -p testbed
@@ -32,7 +36,7 @@ demo: build
 up: build
 	@$(CARGO_RUN) up
 
-test: setup
+test: setup-test
 	@FORGE=$(FORGE) testbed/setup/test.sh
 
 lint: setup

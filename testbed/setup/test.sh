@@ -34,6 +34,7 @@ no_new_docs_warnings() {
 step 'Rust format' cargo fmt --all --check
 step 'Solidity format' "$FORGE" fmt --check
 step 'Solidity lint' "$FORGE" lint --deny warnings src-sol script
+step 'Solidity style' node lib/node_modules/solhint/solhint.js --disc --max-warnings 0 'src-sol/**/*.sol' 'script/**/*.sol'
 step 'Solidity build' "$FORGE" build
 step 'ABIs as committed' script/abi.sh --check
 step 'vectors as committed' node test-sol/vectors/generate.mjs --check

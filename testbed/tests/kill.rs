@@ -32,6 +32,8 @@ use testbed::{
 use tokio::time::sleep;
 
 const KILLS: usize = 20;
+/// `delivery.workers` of the indexer, by default.
+const WORKERS: usize = 4;
 /// Longer than the test takes, so that no code expires before its mail.
 const CODE_TTL_S: u32 = 180;
 
@@ -108,6 +110,8 @@ impl Found {
             assert!(same.iter().all(|mail| mail.text == same[0].text && mail.html == same[0].html), "two versions");
             assert!(same.len() <= 1 + indexer_kills, "more repeats than kills");
         }
+        // A kill can catch no more messages on their way than there are workers.
+        assert!(self.repeats() <= indexer_kills * WORKERS, "{} repeats", self.repeats());
         let mut by_id: BTreeMap<B256, Vec<&Mail>> = BTreeMap::new();
         for same in self.mails.values() {
             by_id.entry(same[0].linked_code().unwrap().id).or_default().push(&same[0]);
