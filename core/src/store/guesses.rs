@@ -6,7 +6,7 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{Store, StoreError, column};
+use super::StoreError;
 
 /// Wrong digits that are evaluated per account in [`WINDOW_MS`].
 const BUDGET: i64 = 10;
@@ -69,19 +69,4 @@ pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> R
 /// Whole seconds from now until `then_ms`, at least one: what `Retry-After` says.
 pub(super) fn seconds_until(then_ms: i64, now_ms: i64) -> u64 {
     u64::try_from(then_ms.saturating_sub(now_ms)).unwrap_or_default().div_ceil(1_000).max(1)
-}
-
-impl Store {
-    /// How many guesses count against an account now.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn guesses_counted(&self, account_id: Uuid, now_ms: i64) -> Result<u64, StoreError> {
-        let made: i64 = sqlx::query_scalar("SELECT count(*) FROM guesses WHERE account_id = ? AND made_at_ms > ?")
-            .bind(account_id)
-            .bind(now_ms.saturating_sub(WINDOW_MS))
-            .fetch_one(&self.readers)
-            .await?;
-        column::unsigned(made, "guesses")
-    }
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod chain;
+mod claims;
 mod column;
 mod contacts;
 mod data_keys;
@@ -13,6 +14,7 @@ mod events;
 mod guesses;
 mod issuance;
 mod requests;
+mod status;
 mod story;
 
 use std::{path::Path, time::Duration};
@@ -23,7 +25,8 @@ use sqlx::{
 };
 
 pub use self::{
-    accounts::*, chain::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*, story::*,
+    accounts::*, chain::*, claims::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*,
+    status::*, story::*,
 };
 
 /// How long a statement waits for the other daemon's write.

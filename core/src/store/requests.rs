@@ -215,7 +215,7 @@ impl Store {
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
-    /// Requests by state, and batches that are not settled yet.
+    /// Requests and batches by state, as `requests.queued` or `batches.mined`; states with none are left out.
     ///
     /// # Errors
     /// When the store fails.

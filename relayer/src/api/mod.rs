@@ -24,7 +24,14 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, header},
     routing::{delete, get, post},
 };
-use otp_core::{http, id::Deployment, seal::Keyring, secret::Secret, store::Store};
+use otp_core::{
+    code::Digits,
+    http::{self, Problem},
+    id::Deployment,
+    seal::Keyring,
+    secret::Secret,
+    store::Store,
+};
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +43,6 @@ use crate::{
     chain_view::ChainView,
     config::{HttpConfig, OtpConfig},
 };
-use otp_core::{code::Digits, http::Problem};
 
 /// How long a handler may take; a stream's body is not under it.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
@@ -66,13 +72,10 @@ pub struct Parts {
 
 /// The interface's shared state; cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Inner>);
-
-/// See [`App`].
-pub struct Inner {
-    parts: Parts,
-    tokens: Tokens,
-    turns: Turns,
+pub struct App {
+    parts: Arc<Parts>,
+    tokens: Arc<Tokens>,
+    turns: Arc<Turns>,
     streams: Arc<Streams>,
 }
 
@@ -80,8 +83,8 @@ impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tokens = Tokens::new(&parts.keyring, &parts.http.domains);
-        Self(Arc::new(Inner { parts, tokens, turns: Turns::default(), streams: Arc::default() }))
+        let tokens = Arc::new(Tokens::new(&parts.keyring, &parts.http.domains));
+        Self { parts: Arc::new(parts), tokens, turns: Arc::default(), streams: Arc::default() }
     }
 
     fn deployment(&self) -> Deployment {
@@ -95,14 +98,6 @@ impl App {
 }
 
 impl Deref for App {
-    type Target = Inner;
-
-    fn deref(&self) -> &Inner {
-        &self.0
-    }
-}
-
-impl Deref for Inner {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {

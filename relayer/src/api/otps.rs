@@ -126,7 +126,7 @@ async fn store(app: &App, session: &Session, wanted: &Wanted<'_>) -> Result<Subm
             outcome => return Ok(outcome),
         }
     }
-    Err(Problem::internal(&"no free reference was drawn"))
+    Ok(Submission::ReferenceTaken)
 }
 
 fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {

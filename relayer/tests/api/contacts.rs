@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use otp_core::{clock::now_ms, store::NewContact};
+use otp_core::{
+    clock::now_ms,
+    store::{Confirmation, NewContact},
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -43,7 +46,6 @@ async fn the_first_contact_is_confirmed_by_its_digits_and_shown_masked() {
     assert_eq!(list.body["contacts"].as_array().unwrap().len(), 1);
     assert_eq!(list.body["contacts"][0]["confirmed"], true);
     assert!(!list.body.to_string().contains("example"), "{}", list.body);
-    assert_eq!(app.store.guesses_counted(person.account, now_ms()).await.unwrap(), 0, "right digits cost nothing");
 }
 
 #[tokio::test]
@@ -104,6 +106,25 @@ async fn of_two_confirmations_at_once_one_wins() {
     let mut told = [first.told(), second.told()];
     told.sort_unstable();
     assert_eq!(told, [(200, ""), (403, "contact-change-needs-approval")]);
+}
+
+#[tokio::test]
+async fn of_two_confirmations_that_both_were_compared_one_wins() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let mut guesses = Vec::new();
+    for address in ["a@example.com", "b@example.com"] {
+        let contact = app.add_contact(&person, address).await;
+        match app.store.begin_confirmation(person.account, contact, now_ms()).await.unwrap() {
+            Confirmation::Guess { guess, .. } => guesses.push((contact, guess)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut outcomes = Vec::new();
+    for (contact, guess) in guesses {
+        outcomes.push(app.store.confirm_contact(person.account, contact, guess, now_ms()).await.unwrap());
+    }
+    assert_eq!(outcomes, [Confirmation::Confirmed, Confirmation::NeedsApproval]);
 }
 
 #[tokio::test]

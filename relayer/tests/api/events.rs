@@ -77,6 +77,27 @@ async fn every_change_of_status_is_one_event_and_the_last_id_resumes() {
 }
 
 #[tokio::test]
+async fn a_reorg_is_told_and_so_is_the_second_landing() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    let otp = app.accepted(&person, contact).await;
+    app.follow().await;
+    let before = app.store.cursor(&app.deployment).await.unwrap().unwrap();
+    app.issue().await;
+    let mut stream = Stream::open(&app, &person, otp, Some("submitted")).await;
+    assert_eq!(stream.until("issued").await, ["issued"]);
+    let digits = app.code(&person, otp).await.digits().expose().to_owned();
+    let head = app.store.cursor(&app.deployment).await.unwrap().unwrap();
+    app.store.rewind(&app.deployment, head, before).await.unwrap().unwrap();
+    assert_eq!(stream.until("submitted").await, ["issued", "submitted"]);
+    assert_eq!(app.unlock(&person, otp, &digits).await.told(), (409, "not-issued"));
+    stream.text.clear();
+    app.follow().await;
+    assert_eq!(stream.until("issued").await, ["issued"]);
+    assert_eq!(app.unlock(&person, otp, &digits).await.status, 200, "the same code");
+}
+
+#[tokio::test]
 async fn a_stream_ends_after_a_terminal_status_and_tells_browsers_not_to_return() {
     let app = TestApp::new().await;
     let (person, contact) = app.person().await;
