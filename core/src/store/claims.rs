@@ -1,0 +1,253 @@
+//! Claiming a message: the next due row of the outbox, with everything that its message is made from, as long as it may
+//! still go out. Writer: the indexer.
+
+use alloy::primitives::{Address, B256};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Store, StoreError, Write, column};
+use crate::{clock::now_ms, id::Purpose};
+
+/// A message that this process has claimed and must send or settle.
+#[derive(Debug)]
+pub struct Job {
+    /// Without angle brackets.
+    pub message_id: String,
+    /// How often it was claimed, this time included.
+    pub attempts: u32,
+    /// The message's date.
+    pub created_at_ms: i64,
+    /// When sending it is pointless.
+    pub expires_at_ms: i64,
+    /// Whose seed.
+    pub account_id: Uuid,
+    /// The account's wallet.
+    pub wallet: Address,
+    /// The account's sealed seed.
+    pub seed_sealed: Vec<u8>,
+    /// Over which channel.
+    pub channel: String,
+    /// To which contact.
+    pub contact_id: Uuid,
+    /// The contact's sealed address.
+    pub address_sealed: Vec<u8>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a message is about.
+#[derive(Debug)]
+pub enum Content {
+    /// A code that stands on the canonical chain.
+    Code(CodeContent),
+    /// Digits that confirm a contact.
+    Confirmation {
+        /// Which of the contact's confirmations.
+        challenge: u64,
+    },
+}
+
+/// The facts of a code's message.
+#[derive(Debug)]
+pub struct CodeContent {
+    /// The request.
+    pub request_id: Uuid,
+    /// The code's id on the chain.
+    pub on_chain_id: B256,
+    /// Who issued.
+    pub issuer: Address,
+    /// Which policy.
+    pub purpose: Purpose,
+    /// The code's number.
+    pub serial: u64,
+    /// Unix seconds of chain time.
+    pub expiry: u64,
+    /// What the code authorises, as a hash.
+    pub action: B256,
+    /// What a person tells two codes apart by.
+    pub reference: String,
+    /// What the code authorises, to be shown; sealed.
+    pub authorization_sealed: Vec<u8>,
+}
+
+impl Store {
+    /// Takes the next due message for `lease_ms`. Rows that must not go out any more are settled on the way: the code is
+    /// off the chain or expired, the request failed or was locked, the contact was removed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn claim_delivery(&self, lease_ms: i64) -> Result<Option<Job>, StoreError> {
+        while self.is_delivery_due().await? {
+            let mut tx = self.write().await?;
+            let Some(row) = next_due(&mut tx).await? else { return Ok(None) };
+            match load(&mut tx, &row).await? {
+                Verdict::Send(job) => {
+                    sqlx::query(
+                        "UPDATE deliveries SET lease_until_ms = ?, attempts = attempts + 1 WHERE message_id = ?",
+                    )
+                    .bind(now_ms().saturating_add(lease_ms))
+                    .bind(&row.message_id)
+                    .execute(&mut *tx)
+                    .await?;
+                    tx.commit().await?;
+                    return Ok(Some(*job));
+                }
+                Verdict::Drop { state, why } => {
+                    sqlx::query("UPDATE deliveries SET state = ?, error = ? WHERE message_id = ?")
+                        .bind(state)
+                        .bind(why)
+                        .bind(&row.message_id)
+                        .execute(&mut *tx)
+                        .await?;
+                    tx.commit().await?;
+                    tracing::info!(message_id = row.message_id, state, why, "message not sent");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn is_delivery_due(&self) -> Result<bool, StoreError> {
+        let due = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND due_at_ms <= ?1
+                   AND lease_until_ms <= ?1)";
+        Ok(sqlx::query_scalar(due).bind(now_ms()).fetch_one(&self.readers).await?)
+    }
+}
+
+enum Verdict {
+    Send(Box<Job>),
+    Drop { state: &'static str, why: &'static str },
+}
+
+async fn next_due(tx: &mut Write) -> Result<Option<DueRow>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, attempts, created_at_ms,
+         expires_at_ms FROM deliveries WHERE state = 'pending' AND due_at_ms <= ?1 AND lease_until_ms <= ?1
+         ORDER BY due_at_ms LIMIT 1",
+    )
+    .bind(now_ms())
+    .fetch_optional(&mut **tx)
+    .await?)
+}
+
+async fn load(tx: &mut Write, row: &DueRow) -> Result<Verdict, StoreError> {
+    let person: PersonRow = sqlx::query_as(
+        "SELECT a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms,
+         c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
+    )
+    .bind(row.contact_id)
+    .fetch_one(&mut **tx)
+    .await?;
+    if row.expires_at_ms <= now_ms() {
+        return Ok(Verdict::Drop { state: "expired", why: "expired" });
+    }
+    if person.removed_at_ms.is_some() {
+        return Ok(Verdict::Drop { state: "dead", why: "contact removed" });
+    }
+    if row.request_id.is_some() && person.confirmed_at_ms.is_none() {
+        return Ok(Verdict::Drop { state: "dead", why: "contact not confirmed" });
+    }
+    let content = match (row.request_id, &row.on_chain_id, row.notice_id) {
+        (Some(request_id), Some(id), None) => load_code(tx, request_id, column::word(id, "deliveries")?).await?,
+        (None, None, Some(notice_id)) => load_confirmation(tx, notice_id, &person).await?,
+        _ => return Err(StoreError::Damaged { table: "deliveries" }),
+    };
+    let content = match content {
+        Ok(content) => content,
+        Err((state, why)) => return Ok(Verdict::Drop { state, why }),
+    };
+    Ok(Verdict::Send(Box::new(Job {
+        message_id: row.message_id.clone(),
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX).saturating_add(1),
+        created_at_ms: row.created_at_ms,
+        expires_at_ms: row.expires_at_ms,
+        account_id: person.account_id,
+        wallet: column::address(&person.wallet, "accounts")?,
+        seed_sealed: person.seed_sealed,
+        channel: row.channel.clone(),
+        contact_id: row.contact_id,
+        address_sealed: person.address_sealed,
+        content,
+    })))
+}
+
+/// Something to say, or the state to put the row in and why.
+type Loaded = Result<Content, (&'static str, &'static str)>;
+
+async fn load_code(tx: &mut Write, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
+    let request: RequestRow = sqlx::query_as(
+        "SELECT action, reference, authorization_sealed, state = 'failed' AS failed, locked_at_ms FROM requests
+         WHERE id = ?",
+    )
+    .bind(request_id)
+    .fetch_one(&mut **tx)
+    .await?;
+    let landed: Option<(Vec<u8>, Vec<u8>, i64, i64)> =
+        sqlx::query_as("SELECT issuer, purpose, serial, expiry FROM landings WHERE on_chain_id = ? AND request_id = ?")
+            .bind(on_chain_id.as_slice())
+            .bind(request_id)
+            .fetch_optional(&mut **tx)
+            .await?;
+    if request.failed {
+        return Ok(Err(("dead", "request failed")));
+    }
+    if request.locked_at_ms.is_some() {
+        return Ok(Err(("dead", "request locked")));
+    }
+    let Some((issuer, purpose, serial, expiry)) = landed else { return Ok(Err(("cancelled", "off the chain"))) };
+    Ok(Ok(Content::Code(CodeContent {
+        request_id,
+        on_chain_id,
+        issuer: column::address(&issuer, "events")?,
+        purpose: Purpose::try_from(column::word(&purpose, "events")?)
+            .map_err(|_| StoreError::Damaged { table: "events" })?,
+        serial: column::unsigned(serial, "events")?,
+        expiry: column::unsigned(expiry, "events")?,
+        action: column::word(&request.action, "requests")?,
+        reference: request.reference,
+        authorization_sealed: request.authorization_sealed,
+    })))
+}
+
+/// The digits of an earlier confirmation no longer count once a newer one was asked for.
+async fn load_confirmation(tx: &mut Write, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
+    let challenge: i64 =
+        sqlx::query_scalar("SELECT challenge FROM notices WHERE id = ?").bind(notice_id).fetch_one(&mut **tx).await?;
+    if challenge != person.challenge || person.confirmed_at_ms.is_some() {
+        return Ok(Err(("cancelled", "superseded")));
+    }
+    Ok(Ok(Content::Confirmation { challenge: column::unsigned(challenge, "notices")? }))
+}
+
+#[derive(FromRow)]
+struct DueRow {
+    message_id: String,
+    request_id: Option<Uuid>,
+    on_chain_id: Option<Vec<u8>>,
+    notice_id: Option<Uuid>,
+    contact_id: Uuid,
+    channel: String,
+    attempts: i64,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+}
+
+#[derive(FromRow)]
+struct PersonRow {
+    account_id: Uuid,
+    wallet: Vec<u8>,
+    seed_sealed: Vec<u8>,
+    address_sealed: Vec<u8>,
+    removed_at_ms: Option<i64>,
+    confirmed_at_ms: Option<i64>,
+    challenge: i64,
+}
+
+#[derive(FromRow)]
+struct RequestRow {
+    action: Vec<u8>,
+    reference: String,
+    authorization_sealed: Vec<u8>,
+    failed: bool,
+    locked_at_ms: Option<i64>,
+}
