@@ -180,11 +180,12 @@ impl Worker {
     async fn hand_over(&self, message: Message) -> Result<(), Failure> {
         let sent = self.postman.send(message).await;
         let up = !matches!(sent, Err(error) if error.is_about_server());
-        if self.progress.mail_is(up) {
-            match sent {
-                Err(error) => tracing::warn!(%error, "the mail server fails; messages are tried again until they expire"),
-                Ok(()) => tracing::info!("the mail server works again"),
+        match (self.progress.mail_is(up), sent) {
+            (true, _) if up => tracing::info!("the mail server works again"),
+            (true, Err(error)) => {
+                tracing::warn!(%error, "the mail server fails: messages are tried again until they expire");
             }
+            _ => {}
         }
         Ok(sent?)
     }

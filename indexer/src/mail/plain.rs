@@ -147,7 +147,7 @@ fn group(text: &str) -> String {
 fn thousands(digits: &str) -> String {
     let mut result = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             result.push(',');
         }
         result.push(c);

@@ -1,0 +1,106 @@
+//! The read-only API, as an auditor uses it.
+
+use alloy::primitives::{B256, keccak256};
+use indexer::api::{self, App};
+use otp_core::{contract::OtpVerifier, secret::Secret};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::{Chain, World, follow};
+
+async fn serve(world: &World) -> (String, String) {
+    let app = App {
+        store: world.store.clone(),
+        deployment: world.chain.deployment,
+        confirmations: 0,
+        progress: world.progress.clone(),
+    };
+    let mut urls = Vec::new();
+    for router in [api::public(app.clone()), api::admin(app, Secret::new("token".to_owned()))] {
+        let listener = otp_core::http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        urls.push(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(otp_core::http::serve(listener, router, CancellationToken::new()));
+    }
+    (urls.remove(0), urls.remove(0))
+}
+
+async fn get(url: &str) -> (u16, Value) {
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_ticket_rebuilt_from_logs_is_the_one_that_the_contract_takes() {
+    let world = World::new().await;
+    let authorization = world.withdrawal();
+    let person = world.confirmed_person().await;
+    let mut rows = Vec::new();
+    for _ in 0..7 {
+        rows.push((&person, world.request(&person, &authorization).await, authorization.action));
+    }
+    let issued = world.batch(&rows).await;
+    let ids: Vec<B256> = issued.iter().map(|code| code.id).collect();
+    world.chain.set_otps(world.chain.issuer, issued[0].serial, &ids).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (url, _) = serve(&world).await;
+    let contract = OtpVerifier::new(world.chain.deployment.verifier, &world.chain.node);
+    for code in &issued {
+        let (status, body) = get(&format!("{url}/v1/tickets/{}/{}", world.chain.issuer, code.id)).await;
+        assert_eq!((status, body["status"].as_str()), (200, Some("issued")), "{body}");
+        let proof: Vec<B256> = serde_json::from_value(body["ticket"]["proof"].clone()).unwrap();
+        assert_eq!(proof, code.proof);
+        let mut ticket = world.chain.ticket(code);
+        ticket.proof = proof;
+        assert_eq!(contract.statusOf(ticket).call().await.unwrap(), 1, "the contract says Issued");
+        assert_eq!(body["ticket"]["purpose"], Chain::purpose().bytes32().to_string());
+        assert_eq!(body["verifier"], world.chain.deployment.verifier.to_checksum(None));
+    }
+    assert_eq!(get(&format!("{url}/v1/tickets/{}/{}", world.chain.stranger, ids[0])).await.0, 404);
+    assert_eq!(get(&format!("{url}/v1/tickets/nobody/{}", ids[0])).await.0, 400);
+}
+
+#[tokio::test]
+async fn events_are_filtered_and_paged_without_a_gap() {
+    let world = World::new().await;
+    for batch in 0..4_u64 {
+        let ids: Vec<B256> = (0..80).map(|i: u64| keccak256((batch * 80 + i).to_be_bytes())).collect();
+        world.chain.set_otps(world.chain.issuer, batch * 80, &ids).await;
+    }
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (url, _) = serve(&world).await;
+    let mut seen = Vec::new();
+    let mut next = String::new();
+    loop {
+        let (status, page) = get(&format!("{url}/v1/events?type=otp-set{next}")).await;
+        assert_eq!(status, 200, "{page}");
+        seen.extend(page["events"].as_array().unwrap().iter().map(|event| event["serial"].as_u64().unwrap()));
+        let Some(cursor) = page["next"].as_str() else { break };
+        next = format!("&cursor={cursor}");
+    }
+    assert_eq!(seen, (0..320).collect::<Vec<u64>>());
+    let stranger = world.chain.stranger;
+    assert_eq!(get(&format!("{url}/v1/events?issuer={stranger}")).await.1["events"], serde_json::json!([]));
+    for bad in ["type=x", "id=0x12", "from=-1", "cursor=1", "issuer=0x1", "unknown=1"] {
+        assert_eq!(get(&format!("{url}/v1/events?{bad}")).await.0, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_follows_chain_and_mail_and_status_asks_for_the_token() {
+    let world = World::new().await;
+    let (url, admin) = serve(&world).await;
+    assert_eq!(get(&format!("{url}/readyz")).await.0, 503, "nothing is known of the chain yet");
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (status, body) = get(&format!("{url}/readyz")).await;
+    assert_eq!((status, body["chain"]["lagBlocks"].as_u64()), (200, Some(0)), "{body}");
+    world.progress.mail_is(false);
+    let (status, body) = get(&format!("{admin}/readyz")).await;
+    assert_eq!((status, body["mail"]["ok"].as_bool()), (503, Some(false)));
+
+    assert_eq!(get(&format!("{admin}/v1/status")).await.0, 401);
+    assert_eq!(get(&format!("{url}/v1/status")).await.0, 404);
+    let client = reqwest::Client::new();
+    let answer = client.get(format!("{admin}/v1/status")).bearer_auth("token").send().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["cursor"]["number"].as_u64(), Some(world.chain.head().await));
+}

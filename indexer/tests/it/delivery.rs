@@ -1,0 +1,214 @@
+//! From the chain to the inbox, over a mail server that fails.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use indexer::tail::Step;
+use otp_core::{clock::now_ms, store::Attempt};
+use serde_json::Value;
+
+use crate::harness::{Chain, Mailbox, SmtpProxy, World, follow, work_off};
+
+#[tokio::test]
+async fn a_code_on_the_chain_arrives_once_with_digits_and_a_link_that_opens() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, issued) = world.issue_one().await;
+    let mut tail = world.tail(&world.chain.url);
+    follow(&mut tail).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+
+    let mail = mailbox.one(&person.address).await;
+    let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
+    assert!(text.contains(issued.code.digits().expose()) && html.contains(issued.code.digits().expose()));
+    assert!(
+        text.contains("1,000,000,000") && !mail["subject"].as_str().unwrap().contains(issued.code.digits().expose())
+    );
+    assert_eq!(mail["headers"]["auto-submitted"], "auto-generated");
+    let link = text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:8090/verify#v1.")).unwrap();
+    let linked: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(link).unwrap()).unwrap();
+    assert_eq!(linked["code"], issued.code.expose().as_str());
+    assert_eq!(linked["id"], issued.id.to_string());
+    assert_eq!(world.deliveries("sent").await, 1);
+
+    assert_eq!(tail.step().await.unwrap(), Step::Idle);
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    mailbox.one(&person.address).await;
+}
+
+#[tokio::test]
+async fn a_batch_reaches_each_of_its_people_and_nobody_else() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let authorization = world.withdrawal();
+    let (mut people, mut requests) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let person = world.confirmed_person().await;
+        requests.push(world.request(&person, &authorization).await);
+        people.push(person);
+    }
+    let rows: Vec<_> = people.iter().zip(&requests).map(|(p, r)| (p, *r, authorization.action)).collect();
+    let issued = world.batch(&rows).await;
+    let ids: Vec<_> = issued.iter().map(|code| code.id).collect();
+    world.chain.set_otps(world.chain.issuer, issued[0].serial, &ids).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    for (person, code) in people.iter().zip(&issued) {
+        assert!(mailbox.one(&person.address).await["text"].as_str().unwrap().contains(code.code.digits().expose()));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_was_down_gets_the_message_when_it_is_back() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let (person, _) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let worker = world.worker(proxy.port);
+    proxy.down(true);
+    assert!(worker.step().await.unwrap());
+    assert!(!world.progress.is_mail_up());
+    assert_eq!(world.deliveries("pending").await, 1);
+    assert!(!worker.step().await.unwrap(), "a failed message is not tried again at once");
+    proxy.down(false);
+    while world.deliveries("sent").await == 0 {
+        worker.step().await.unwrap();
+    }
+    assert!(world.progress.is_mail_up());
+    mailbox.one(&person.address).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_leads_to_the_very_same_message_again() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let (person, _) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let worker = world.worker(proxy.port);
+    proxy.lose_next_answer();
+    assert!(worker.step().await.unwrap());
+    assert_eq!(world.deliveries("pending").await, 1);
+    while world.deliveries("sent").await == 0 {
+        worker.step().await.unwrap();
+    }
+    let mails = mailbox.of(&person.address).await;
+    assert_eq!(mails.len(), 2, "the server took it twice, which no sender can prevent");
+    for part in ["messageId", "date", "subject", "text", "html"] {
+        assert!(!mails[0][part].is_null(), "{part} is missing");
+        assert_eq!(mails[0][part], mails[1][part], "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_sending_and_settling_sends_the_same_message_again() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, _) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let worker = world.worker(mailbox.smtp_port);
+    let job = world.store.claim_delivery(60_000).await.unwrap().unwrap();
+    worker.postman.send(worker.compose(&job).unwrap()).await.unwrap();
+    assert!(!worker.step().await.unwrap(), "the lease holds");
+    world.store.release_deliveries().await.unwrap();
+    work_off(&worker).await;
+    let mails = mailbox.of(&person.address).await;
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0]["messageId"], mails[1]["messageId"]);
+    assert_eq!(mails[0]["text"], mails[1]["text"]);
+}
+
+#[tokio::test]
+async fn a_foreign_issuer_that_copies_our_id_causes_no_message() {
+    let world = World::new().await;
+    let person = world.confirmed_person().await;
+    let authorization = world.withdrawal();
+    let request_id = world.request(&person, &authorization).await;
+    let issued = world.batch(&[(&person, request_id, authorization.action)]).await.remove(0);
+    let mut tail = world.tail(&world.chain.url);
+
+    world.chain.set_otps(world.chain.stranger, issued.serial, &[issued.id]).await;
+    follow(&mut tail).await;
+    assert_eq!(world.store.delivery_counts().await.unwrap(), []);
+
+    world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
+    follow(&mut tail).await;
+    assert_eq!(world.deliveries("pending").await, 1);
+}
+
+#[tokio::test]
+async fn a_batch_of_which_we_know_nothing_is_kept_and_causes_no_message() {
+    let world = World::new().await;
+    let ids = [alloy::primitives::B256::repeat_byte(1), alloy::primitives::B256::repeat_byte(2)];
+    world.chain.set_otps(world.chain.issuer, 0, &ids).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    assert_eq!(world.store.delivery_counts().await.unwrap(), []);
+    assert_eq!(world.store.events(&Default::default(), 10).await.unwrap().len(), 4, "policy, batch, two ids");
+}
+
+#[tokio::test]
+async fn a_code_that_is_not_the_chains_is_never_sent() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let mut person = world.confirmed_person().await;
+    // A seed restored from the wrong backup: ids were made with another one.
+    person.seed = otp_core::code::Seed::generate().unwrap();
+    let authorization = world.withdrawal();
+    let request_id = world.request(&person, &authorization).await;
+    let issued = world.batch(&[(&person, request_id, authorization.action)]).await.remove(0);
+    world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    assert_eq!(world.deliveries("dead").await, 1);
+    assert!(mailbox.of(&person.address).await.is_empty());
+}
+
+#[tokio::test]
+async fn words_that_the_action_does_not_mean_are_never_sent() {
+    let world = World::new().await;
+    let person = world.confirmed_person().await;
+    let (shown, meant) = (world.withdrawal(), world.withdrawal());
+    let mut stored = shown.clone();
+    stored.action = meant.action;
+    let request_id = world.request(&person, &stored).await;
+    // The row names one action, the sealed words another.
+    let issued = world.batch(&[(&person, request_id, shown.action)]).await.remove(0);
+    world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(1)).await;
+    assert_eq!(world.deliveries("dead").await, 1);
+}
+
+#[tokio::test]
+async fn a_confirmation_is_mailed_once_and_not_after_it_was_used() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (waiting, done) = (world.person().await, world.confirmed_person().await);
+    let worker = world.worker(mailbox.smtp_port);
+    assert_eq!(world.store.enqueue_notices(&world.outbox).await.unwrap(), 2);
+    assert_eq!(world.store.enqueue_notices(&world.outbox).await.unwrap(), 0);
+    work_off(&worker).await;
+    let mail = mailbox.one(&waiting.address).await;
+    let digits = waiting.seed.contact_digits(waiting.contact_id, 1);
+    let text = mail["text"].as_str().unwrap();
+    assert!(text.contains(digits.expose()) && text.contains("valid for 10 minutes"), "{text}");
+    assert!(mailbox.of(&done.address).await.is_empty());
+    assert_eq!(world.deliveries("cancelled").await, 1);
+}
+
+#[tokio::test]
+async fn an_expired_code_is_not_sent() {
+    let hour_ago = u64::try_from(now_ms()).unwrap() / 1_000 - 3_600;
+    let world = World::on(Chain::start_at(Some(hour_ago)).await).await;
+    world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(1)).await;
+    assert_eq!(world.deliveries("expired").await, 1);
+}
+
+#[tokio::test]
+async fn a_locked_requests_code_is_not_sent() {
+    let world = World::new().await;
+    let (person, _) = world.issue_one().await;
+    let requests = world.store.request_ids(person.account_id, None, 1).await.unwrap();
+    for _ in 0..3 {
+        let attempt = world.store.begin_attempt(person.account_id, requests[0], now_ms()).await.unwrap();
+        let Attempt::Counted { guess, .. } = attempt else { panic!("{attempt:?}") };
+        world.store.settle_attempt(requests[0], guess, false, now_ms()).await.unwrap();
+    }
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(1)).await;
+    assert_eq!(world.deliveries("dead").await, 1);
+}
