@@ -34,7 +34,7 @@ impl Stream {
     }
 
     /// The statuses up to the stream's end.
-    async fn to_end(&mut self) -> Vec<String> {
+    async fn rest(&mut self) -> Vec<String> {
         while self.read().await {}
         self.statuses()
     }
@@ -108,7 +108,7 @@ async fn a_stream_ends_after_a_terminal_status_and_tells_browsers_not_to_return(
     for _ in 0..3 {
         app.unlock(&person, otp, &wrong(code.digits().expose())).await;
     }
-    assert_eq!(stream.to_end().await, ["locked"]);
+    assert_eq!(stream.rest().await, ["locked"]);
     assert_eq!(Stream::open(&app, &person, otp, Some("locked")).await.response.status(), 204);
 }
 
@@ -120,7 +120,7 @@ async fn a_stream_ends_with_its_session() {
     let mut stream = Stream::open(&app, &person, otp, None).await;
     stream.until("queued").await;
     app.post("/v1/auth/logout", &person.token, &Value::Null).await;
-    assert_eq!(stream.to_end().await, ["queued"]);
+    assert_eq!(stream.rest().await, ["queued"]);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_stream_ends_at_shutdown() {
     let mut stream = Stream::open(&app, &person, otp, None).await;
     stream.until("queued").await;
     app.shutdown.cancel();
-    assert_eq!(stream.to_end().await, ["queued"]);
+    assert_eq!(stream.rest().await, ["queued"]);
 }
 
 #[tokio::test]

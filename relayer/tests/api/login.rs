@@ -4,7 +4,10 @@ use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use otp_core::clock::now_ms;
 use serde_json::json;
 
-use crate::app::{Message, ORIGIN, TestApp, seconds_from_now, send};
+use crate::{
+    app::{ORIGIN, TestApp, send},
+    message::{Message, seconds_from_now},
+};
 
 #[tokio::test]
 async fn a_wallet_signs_in_and_gets_a_token_and_a_strict_cookie() {

@@ -7,6 +7,7 @@ mod chain;
 mod contacts;
 mod events;
 mod login;
+mod message;
 mod otps;
 mod sessions;
 mod unlock;
