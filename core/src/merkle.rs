@@ -39,7 +39,7 @@ impl Tree {
         let mut node = self.nodes.len() - 1 - place;
         let mut proof = Vec::new();
         while node > 0 {
-            let sibling = if node % 2 == 0 { node - 1 } else { node + 1 };
+            let sibling = if node.is_multiple_of(2) { node - 1 } else { node + 1 };
             proof.push(self.nodes[sibling]);
             node = (node - 1) / 2;
         }
