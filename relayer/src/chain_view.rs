@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,9 @@ use otp_core::{
     id::{Deployment, Purpose},
 };
 use tokio_util::sync::CancellationToken;
+
+/// One call may be lost on the way; the next one that fails says that the node is gone.
+const FORGIVEN_FAILURES: u32 = 1;
 
 /// A purpose's policy as the contract has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub enum Unavailable {
 #[derive(Debug, Default, Clone)]
 struct Snapshot {
     answered: Option<Instant>,
+    failures: u32,
     head_number: u64,
     head_timestamp_s: u64,
     paused: bool,
@@ -79,7 +83,8 @@ pub struct ChainView {
 }
 
 impl ChainView {
-    /// A view that counts as unavailable until its first answer, and again `fresh_for` after its last one.
+    /// A view that counts as unavailable until its first answer, and again after two failures in a row or `fresh_for`
+    /// after its last answer, whichever comes first.
     #[must_use]
     pub fn new(watched: Watched, fresh_for: Duration) -> Self {
         Self { snapshot: Arc::default(), watched: Arc::new(watched), fresh_for }
@@ -97,7 +102,8 @@ impl ChainView {
     /// The first reason why not.
     pub fn available(&self) -> Result<(), Unavailable> {
         let snapshot = self.read();
-        if snapshot.answered.is_none_or(|at| at.elapsed() > self.fresh_for) {
+        let old = snapshot.answered.is_none_or(|at| at.elapsed() > self.fresh_for);
+        if old || snapshot.failures > FORGIVEN_FAILURES {
             Err(Unavailable::Chain)
         } else if snapshot.paused {
             Err(Unavailable::Paused)
@@ -158,8 +164,22 @@ impl ChainView {
             policies.insert(*purpose, view);
         }
         let answered = Some(Instant::now());
-        let snapshot = Snapshot { answered, head_number, head_timestamp_s, paused, has_role, balance_wei, policies };
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        let failures = 0;
+        let snapshot =
+            Snapshot { answered, failures, head_number, head_timestamp_s, paused, has_role, balance_wei, policies };
+        *self.write() = snapshot;
+        Ok(())
+    }
+
+    /// Asks for the head, and for the rest where there is a new one: between blocks nothing changes.
+    async fn look(&self, node: &Node) -> Result<(), RefreshError> {
+        let head = chain::head(node).await?;
+        if self.head() != head {
+            return self.refresh(node).await;
+        }
+        let mut snapshot = self.write();
+        snapshot.answered = Some(Instant::now());
+        snapshot.failures = 0;
         Ok(())
     }
 
@@ -167,7 +187,8 @@ impl ChainView {
     pub async fn follow(self, node: Node, period: Duration, shutdown: CancellationToken) {
         let mut told = None;
         loop {
-            if let Err(error) = self.refresh(&node).await {
+            if let Err(error) = self.look(&node).await {
+                self.write().failures += 1;
                 tracing::warn!(%error, "the node did not answer");
             }
             let now = self.available();
@@ -202,7 +223,11 @@ impl ChainView {
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Snapshot> {
+    fn write(&self) -> RwLockWriteGuard<'_, Snapshot> {
+        self.snapshot.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Snapshot> {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

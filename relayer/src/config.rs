@@ -203,7 +203,7 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let rpc_url = reader.required("chain.rpc_url");
     let rpc_timeout = millis(reader, "chain.rpc_timeout_ms", "10000", 1..=120_000);
     let poll = millis(reader, "chain.poll_ms", "500", 10..=60_000);
-    let fresh_for = millis(reader, "chain.fresh_ms", "15000", 100..=600_000);
+    let fresh_for = millis(reader, "chain.fresh_ms", "5000", 100..=600_000);
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
         rpc_url: rpc_url?,
