@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {OtpGated} from "../OtpGated.sol";
 import {IOtpVerifier} from "../interfaces/IOtpVerifier.sol";
 
 /// @title GatedVault
 /// @notice Holds ether for its depositors, and pays out only against a one-time code that was issued for exactly this
 /// withdrawal. An example of a consumer: copy it, and keep what the comments insist on.
-contract GatedVault {
+contract GatedVault is OtpGated {
     /// @notice Ether came in.
     event Deposited(address indexed account, uint256 amount);
     /// @notice Ether went out; `nonce` is the one that the code was issued for.
@@ -24,21 +25,12 @@ contract GatedVault {
     /// @notice The purpose that this vault demands: a constant, or a code of a weaker policy would do.
     bytes32 public constant PURPOSE = "withdraw";
 
-    /// @notice Where codes are checked.
-    IOtpVerifier public immutable VERIFIER;
-
     /// @notice What each account holds, in wei.
     mapping(address account => uint256) public balanceOf;
 
-    /// @notice The nonce that the account's next withdrawal carries. A code that is never used blocks nothing: the nonce
-    /// moves with a withdrawal only, and then every other code for the old nonce is worthless.
-    mapping(address account => uint256) public nonces;
-
     /// @notice A vault that trusts one verifier for good.
     /// @param verifier The OtpVerifier's proxy.
-    constructor(IOtpVerifier verifier) {
-        VERIFIER = verifier;
-    }
+    constructor(IOtpVerifier verifier) OtpGated(verifier) {}
 
     /// @notice Adds to the sender's balance.
     function deposit() external payable {
@@ -53,8 +45,8 @@ contract GatedVault {
     /// @param codeHash The code's hash.
     function withdraw(address to, uint256 amount, IOtpVerifier.Ticket calldata ticket, bytes32 codeHash) external {
         uint256 nonce = _debit(amount);
-        // the account whose ether moves is the sender, never an argument
-        VERIFIER.consume(ticket, msg.sender, PURPOSE, payloadHashOf(to, amount, nonce), codeHash);
+        // the account whose ether moves is the sender, whose code this must be
+        _consumeOtp(ticket, PURPOSE, payloadHashOf(to, amount, nonce), codeHash);
         _pay(to, amount, nonce);
     }
 
@@ -67,7 +59,7 @@ contract GatedVault {
         external
     {
         uint256 nonce = _debit(amount);
-        VERIFIER.verifyAndConsume(ticket, msg.sender, PURPOSE, payloadHashOf(to, amount, nonce), code);
+        _verifyAndConsumeOtp(ticket, PURPOSE, payloadHashOf(to, amount, nonce), code);
         _pay(to, amount, nonce);
     }
 
@@ -78,7 +70,7 @@ contract GatedVault {
 
     /// @notice What a code for this withdrawal authorises: the `action` to ask a code for and to verify.
     function actionOf(address to, uint256 amount, uint256 nonce) external view returns (bytes32) {
-        return keccak256(abi.encode(address(this), payloadHashOf(to, amount, nonce)));
+        return _actionOf(payloadHashOf(to, amount, nonce));
     }
 
     /// @dev The effects, before any call leaves: a recipient that calls back finds its balance and its nonce gone.
@@ -86,7 +78,7 @@ contract GatedVault {
         uint256 balance = balanceOf[msg.sender];
         if (amount > balance) revert InsufficientBalance(msg.sender, balance, amount);
         balanceOf[msg.sender] = balance - amount;
-        nonce = nonces[msg.sender]++;
+        nonce = _useNonce();
     }
 
     function _pay(address to, uint256 amount, uint256 nonce) private {
