@@ -93,10 +93,7 @@ struct EventPage {
     next: Option<String>,
 }
 
-async fn events(
-    State(app): State<App>,
-    query: Result<Query<EventQuery>, QueryRejection>,
-) -> Result<Response, Problem> {
+async fn events(State(app): State<App>, query: Result<Query<EventQuery>, QueryRejection>) -> Result<Response, Problem> {
     let detail = "from and to are block numbers, id is 0x and 64 hex digits, issuer an address, type an event's name, \
                   cursor an earlier answer's next";
     let bad = || Problem::bad_request(detail);
@@ -158,10 +155,7 @@ fn show(event: &ChainEvent) -> Value {
 }
 
 /// The ticket of a code, rebuilt from the chain's logs alone.
-async fn ticket(
-    State(app): State<App>,
-    Path((issuer, id)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+async fn ticket(State(app): State<App>, Path((issuer, id)): Path<(String, String)>) -> Result<Response, Problem> {
     let (Ok(issuer), Ok(id)) = (issuer.parse::<Address>(), id.parse::<B256>()) else {
         return Err(Problem::bad_request("an issuer's address and a code's id (0x and 64 hex digits) are expected"));
     };
@@ -229,8 +223,8 @@ async fn readyz(State(app): State<App>) -> Response {
     let store_ok = queue.is_ok();
     let (pending, oldest) = queue.unwrap_or_default();
     let lag = chain.lag_blocks();
-    let chain_ok = chain.answered_ago().is_some_and(|ago| ago <= FRESH)
-        && lag.is_some_and(|lag| lag <= LAG + app.confirmations);
+    let chain_ok =
+        chain.answered_ago().is_some_and(|ago| ago <= FRESH) && lag.is_some_and(|lag| lag <= LAG + app.confirmations);
     let mail_ok = app.progress.is_mail_up();
     let head_age_s = chain.head.map(|head| (now_ms().unsigned_abs() / 1_000).saturating_sub(head.timestamp));
     let ready = store_ok && chain_ok && mail_ok;

@@ -199,7 +199,9 @@ impl Worker {
             return Err(Failure::Impossible("there is no sender for this channel"));
         }
         let opened = |domain, owner, sealed: &[u8]| {
-            self.keyring.open_sealed(domain, owner, sealed).map_err(|_| Failure::Impossible("a sealed value does not open"))
+            self.keyring
+                .open_sealed(domain, owner, sealed)
+                .map_err(|_| Failure::Impossible("a sealed value does not open"))
         };
         let seed = opened("seed", job.account_id, &job.seed_sealed)?;
         let seed = Seed::from_bytes(&seed).ok_or(Failure::Impossible("the seed has a wrong length"))?;

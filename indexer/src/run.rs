@@ -86,12 +86,7 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
     Ok(())
 }
 
-fn spawn_workers(
-    tasks: &mut Tasks,
-    config: Config,
-    shared: Shared,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: CancellationToken) -> anyhow::Result<()> {
     let postman = Postman::new(&config.mail, config.delivery.workers)
         .map_err(|e| anyhow!("mail.smtp_host {}: {e}", config.mail.host))?;
     tasks.spawn("delivery", async move {

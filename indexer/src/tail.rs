@@ -193,12 +193,7 @@ impl Tail {
         self.apply(cursor, &blocks, &events).await
     }
 
-    async fn apply(
-        &self,
-        from: Cursor,
-        blocks: &[Block],
-        events: &[ChainEvent],
-    ) -> Result<Step, TailError> {
+    async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
         let due = self.store.apply(&self.outbox, from, blocks, events).await?.ok_or_else(moved)?;
         if let Some(last) = blocks.last() {
             self.progress.stands_at(last.cursor());
