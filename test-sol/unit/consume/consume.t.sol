@@ -100,7 +100,7 @@ contract ConsumeTest is Fixture {
         );
     }
 
-    function testFuzz_RevertWhen_TheSubjectIsAnother(address other) external {
+    function test_RevertWhen_TheSubjectIsAnother(address other) external {
         vm.assume(other != subject);
         _verify(ticket);
         _expectRefused(
@@ -108,7 +108,7 @@ contract ConsumeTest is Fixture {
         );
     }
 
-    function testFuzz_RevertWhen_ThePayloadIsAnother(bytes32 other) external {
+    function test_RevertWhen_ThePayloadIsAnother(bytes32 other) external {
         vm.assume(other != PAYLOAD_HASH);
         _verify(ticket);
         _expectRefused(

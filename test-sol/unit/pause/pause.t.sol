@@ -21,11 +21,11 @@ contract PauseTest is Fixture {
         _pause();
     }
 
-    function test_AGuardianPauses() external {
+    function test_WhenAGuardianPauses() external {
         _expectPausedBy(guardian);
     }
 
-    function test_TheGovernorPauses() external {
+    function test_WhenTheGovernorPauses() external {
         _expectPausedBy(governor);
     }
 
@@ -37,7 +37,7 @@ contract PauseTest is Fixture {
         assertTrue(verifier.paused());
     }
 
-    function test_RolesPoliciesAndViewsGoOn() external {
+    function test_LetsRolesPoliciesAndViewsGoOn() external {
         IOtpVerifier.Ticket memory ticket = _issue();
         _pause();
         _assertStatus(ticket, IOtpVerifier.Status.Issued);

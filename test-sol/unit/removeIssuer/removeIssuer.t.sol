@@ -17,11 +17,11 @@ contract RemoveIssuerTest is Fixture {
         }
     }
 
-    function test_AGuardianRemoves() external {
+    function test_WhenAGuardianRemoves() external {
         _expectRemovedBy(guardian);
     }
 
-    function test_TheGovernorRemoves() external {
+    function test_WhenTheGovernorRemoves() external {
         _expectRemovedBy(governor);
     }
 
@@ -39,7 +39,7 @@ contract RemoveIssuerTest is Fixture {
         assertTrue(verifier.hasRole(ISSUER, otherIssuer));
     }
 
-    function test_TheRemovedIssuerIssuesNothingFromThatBlockOn() external {
+    function test_WhenTheRemovedIssuerIssuesInTheSameBlock() external {
         vm.prank(guardian);
         verifier.removeIssuer(issuer);
         _expectMissingRole(issuer, ISSUER);
@@ -47,7 +47,7 @@ contract RemoveIssuerTest is Fixture {
         verifier.setOtp(LOGIN, 0, keccak256("id"), type(uint64).max);
     }
 
-    function test_ItsLiveCodesStayGood() external {
+    function test_WhenItsCodesAreLive() external {
         IOtpVerifier.Ticket memory ticket = _issue();
         vm.prank(guardian);
         verifier.removeIssuer(issuer);
@@ -55,7 +55,7 @@ contract RemoveIssuerTest is Fixture {
         _consume(ticket);
     }
 
-    function test_RemovingWhoIsNoIssuerChangesNothing() external {
+    function test_WhenTheAccountIsNoIssuer() external {
         vm.recordLogs();
         vm.prank(guardian);
         verifier.removeIssuer(guardian);

@@ -58,11 +58,11 @@ contract RevokeTest is Fixture {
         assertEq(_states(issuer, root), 0, "all or nothing");
     }
 
-    function test_AnIssuerRevokesItsOwn() external {
+    function test_WhenAnIssuerRevokesItsOwn() external {
         _expectRevoked(issuer);
     }
 
-    function test_AGuardianRevokesAny() external {
+    function test_WhenAGuardianRevokesAny() external {
         _expectRevoked(guardian);
     }
 

@@ -51,17 +51,17 @@ contract RevokeBatchesTest is Fixture {
         verifier.revokeBatches(otherIssuer, _roots(root));
     }
 
-    function test_TheIssuerRevokesItsOwn() external {
+    function test_WhenTheIssuerRevokesItsOwn() external {
         _revokeAs(issuer);
         _assertStatus(ticket, IOtpVerifier.Status.Revoked);
     }
 
-    function test_AGuardianRevokesAnyWhilePaused() external {
+    function test_WhenAGuardianRevokesAnyWhilePaused() external {
         _pause();
         _revokeAs(guardian);
     }
 
-    function test_ARevokedCodeIsDeadVerifiedOrNot() external {
+    function test_WhenACodeOfItWasVerified() external {
         _verify(ticket);
         _revokeAs(guardian);
         _expectId(IOtpVerifier.OtpIsRevoked.selector, ticket.id);
@@ -81,7 +81,7 @@ contract RevokeBatchesTest is Fixture {
         assertEq(firstNow, first);
     }
 
-    function test_TheSecondTimeChangesAndLogsNothing() external {
+    function test_WhenItIsRevokedAlready() external {
         _revokeAs(guardian);
         vm.recordLogs();
         vm.prank(guardian);

@@ -135,7 +135,7 @@ contract SetOtpTest is Fixture {
         assertEq(verifier.nextSerial(otherIssuer, LOGIN), 0);
     }
 
-    function test_AnotherIssuerCanSetTheSameRootAndTouchesNothing() external {
+    function test_WhenAnotherIssuerSetsTheSameRoot() external {
         bytes32 root = _set(0);
         skip(10);
         vm.prank(otherIssuer);
@@ -146,7 +146,7 @@ contract SetOtpTest is Fixture {
         assertEq(otherExpiry, block.timestamp + TTL);
     }
 
-    function test_ThePurposeZeroIsAPurposeLikeAnyOther() external {
+    function test_WhenThePurposeIsZero() external {
         vm.prank(governor);
         verifier.setPolicy(bytes32(0), _policy(TTL, GRACE, 3, true));
         vm.prank(issuer);

@@ -67,7 +67,7 @@ contract SetOtpsTest is Fixture {
         verifier.setOtps(LOGIN, 0, ids, type(uint64).max);
     }
 
-    function testFuzz_StoresTheRootAndLogsEachCodeInOrder(uint256 size, uint40 first, bytes32 seed) external {
+    function test_StoresTheRootAndLogsEachCodeInOrder(uint256 size, uint40 first, bytes32 seed) external {
         size = bound(size, 1, 80);
         first = uint40(bound(first, 0, 2 ** 20));
         bytes32[] memory ids = new bytes32[](size);
@@ -104,7 +104,7 @@ contract SetOtpsTest is Fixture {
         assertEq(verifier.nextSerial(issuer, LOGIN), first + size);
     }
 
-    function test_OneCodeMakesTheSameRootAsSetOtp() external {
+    function test_WhenTheBatchIsOneCode() external {
         bytes32 id = keccak256("id");
         vm.startPrank(issuer);
         bytes32 root = verifier.setOtp(LOGIN, 4, id, type(uint64).max);
@@ -115,7 +115,7 @@ contract SetOtpsTest is Fixture {
 
     /// @dev The same id twice is an issuer's mistake that harms nobody: the leaf holds the serial, the id commits to one
     /// serial, so the other place can be opened by no code.
-    function test_AnIdTwiceInABatchIsGoodOnce() external {
+    function test_WhenAnIdIsInABatchTwice() external {
         bytes32[] memory ids = new bytes32[](2);
         ids[0] = ids[1] = _id(issuer, WITHDRAW, 0, subject, _action(), CODE);
         vm.prank(issuer);

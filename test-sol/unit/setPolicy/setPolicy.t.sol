@@ -35,7 +35,7 @@ contract SetPolicyTest is Fixture {
         _expectTaken(bytes32(0), _policy(60, 300, 3, true));
     }
 
-    function testFuzz_TakesWhatIsInBounds(bytes32 purpose, uint32 ttl, uint16 grace, uint8 attempts, bool enabled)
+    function test_TakesWhatIsInBounds(bytes32 purpose, uint32 ttl, uint16 grace, uint8 attempts, bool enabled)
         external
     {
         ttl = uint32(bound(ttl, 30, 600));
@@ -52,7 +52,7 @@ contract SetPolicyTest is Fixture {
         assertEq(abi.encode(verifier.policyOf(purpose)), abi.encode(policy));
     }
 
-    function test_CodesIssuedBeforeKeepTheirPolicy() external {
+    function test_WhenCodesWereIssuedBefore() external {
         (IOtpVerifier.Ticket memory ticket, bytes32 root) = _issueBatch(issuer, WITHDRAW, 1, 0);
         vm.prank(governor);
         verifier.setPolicy(WITHDRAW, _policy(30, 0, 1, false));

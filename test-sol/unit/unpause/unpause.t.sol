@@ -22,7 +22,7 @@ contract UnpauseTest is Fixture {
         verifier.unpause();
     }
 
-    function test_CodesWorkAgain() external {
+    function test_LetsCodesWorkAgain() external {
         IOtpVerifier.Ticket memory ticket = _issue();
         _pause();
         vm.expectEmit(address(verifier));

@@ -51,7 +51,7 @@ contract VerifyTest is Fixture {
         _expectRefused(IOtpVerifier.UnknownOtp.selector, subject, ticket, CODE);
     }
 
-    function testFuzz_RevertWhen_TheTicketLiesAboutItsSerial(uint40 serial) external {
+    function test_RevertWhen_TheTicketLiesAboutItsSerial(uint40 serial) external {
         vm.assume(serial != ticket.serial);
         ticket.serial = serial;
         _expectRefused(IOtpVerifier.UnknownOtp.selector, subject, ticket, CODE);
@@ -131,13 +131,13 @@ contract VerifyTest is Fixture {
         _expectRefused(IOtpVerifier.WrongCode.selector, consumer, ticket, CODE);
     }
 
-    function testFuzz_RevertWhen_TheActionIsAnother(bytes32 other) external {
+    function test_RevertWhen_TheActionIsAnother(bytes32 other) external {
         vm.assume(other != action);
         action = other;
         _expectRefused(IOtpVerifier.WrongCode.selector, subject, ticket, CODE);
     }
 
-    function testFuzz_RevertWhen_TheCodeIsAnother(string calldata code) external {
+    function test_RevertWhen_TheCodeIsAnother(string calldata code) external {
         vm.assume(_hash(code) != _hash(CODE));
         _expectRefused(IOtpVerifier.WrongCode.selector, subject, ticket, code);
     }
@@ -178,7 +178,7 @@ contract VerifyTest is Fixture {
         assertEq(_states(issuer, root), 1 << 4);
     }
 
-    function testFuzz_EachCodeOfABatchByItself(uint256 size, uint256 place, string calldata code) external {
+    function test_WhenTheBatchHasAnySizeAndTheCodeAnyPlace(uint256 size, uint256 place, string calldata code) external {
         size = bound(size, 1, 80);
         place = bound(place, 0, size - 1);
         uint40 first = verifier.nextSerial(issuer, LOGIN);

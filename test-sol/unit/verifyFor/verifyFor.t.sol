@@ -98,7 +98,7 @@ contract VerifyForTest is Fixture {
         verifier.verifyFor(subject, ticket, action, CODE, deadline, signature);
     }
 
-    function test_AnybodySendsItForTheSubjectThatSigned() external {
+    function test_WhenTheSubjectSigned() external {
         bytes memory signature = _signature();
         vm.warp(deadline);
         vm.expectEmit(address(verifier));
@@ -109,7 +109,7 @@ contract VerifyForTest is Fixture {
         _consume(ticket);
     }
 
-    function test_AContractWalletSignsByErc1271() external {
+    function test_WhenAContractWalletSignsByErc1271() external {
         ContractWallet wallet = new ContractWallet(subject);
         _issueFor(address(wallet));
         bytes memory signature = _signature();
@@ -119,7 +119,7 @@ contract VerifyForTest is Fixture {
     }
 
     /// @dev The wallet is asked by a staticcall and before anything is read: what it tries inside changes nothing.
-    function test_AWalletThatCallsBackGetsNothing() external {
+    function test_WhenTheWalletCallsBack() external {
         ContractWallet wallet = new ContractWallet(subject);
         _issueFor(address(wallet));
         wallet.callBack(address(verifier), abi.encodeCall(IOtpVerifier.verify, (ticket, action, CODE)));
