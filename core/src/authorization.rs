@@ -24,7 +24,7 @@ const MAX_FIELDS: usize = 64;
 const MAX_DEPTH: usize = 8;
 
 /// The action of a request: EIP-712 types and message without a domain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TypedAction {
     /// The contract that spends the code.
@@ -51,6 +51,8 @@ pub struct Authorization {
     pub title: String,
     /// Names and values, in the order of the type.
     pub fields: Vec<(String, String)>,
+    /// The action as the request gave it; `None` where it gave a hash or nothing.
+    pub typed: Option<TypedAction>,
 }
 
 /// An action is refused; the text says why and is meant for the requester.
@@ -73,6 +75,7 @@ impl Authorization {
             action: id::action(Address::ZERO, payload_hash),
             title: "Sign in".to_owned(),
             fields: vec![("to".to_owned(), origin.to_owned())],
+            typed: None,
         }
     }
 
@@ -85,6 +88,7 @@ impl Authorization {
             action,
             title: "An action that cannot be shown".to_owned(),
             fields: vec![("action".to_owned(), action.to_string())],
+            typed: None,
         }
     }
 }
@@ -118,8 +122,9 @@ impl TryFrom<TypedAction> for Authorization {
             consumer: Some(typed.consumer),
             payload_hash: Some(payload_hash),
             action: id::action(typed.consumer, payload_hash),
-            title: typed.primary_type,
+            title: typed.primary_type.clone(),
             fields: lines(&fields, &value),
+            typed: Some(typed),
         })
     }
 }

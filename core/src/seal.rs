@@ -87,7 +87,7 @@ impl KeyWrapper {
                     .map_err(|e| SealError::Kms(DisplayErrorContext(e).to_string()))?;
                 answer.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| SealError::Kms("empty answer".into()))
             }
-            Self::File(path) => encrypt(&*key_from_file(path)?, version, "data-key", Uuid::nil(), key),
+            Self::File(path) => encrypt(&*make_or_read_key(path)?, version, "data-key", Uuid::nil(), key),
         }
     }
 
@@ -241,11 +241,20 @@ fn decrypt(
         .map_err(|_| failed())
 }
 
-/// Reads the wrapping key and makes it where there is none. Refuses a file that others can read.
+/// The wrapping key, made where there is none. Only wrapping may: with a new key nothing would open.
+fn make_or_read_key(path: &Path) -> Result<Zeroizing<[u8; KEY_LENGTH]>, SealError> {
+    if !path.exists() {
+        let why = |e| format!("cannot be made: {e}");
+        create_key_file(path).map_err(|e| SealError::KeyFile { path: path.to_owned(), why: why(e) })?;
+    }
+    key_from_file(path)
+}
+
+/// Reads the wrapping key. Refuses a file that others can read.
 fn key_from_file(path: &Path) -> Result<Zeroizing<[u8; KEY_LENGTH]>, SealError> {
     let fail = |why: String| SealError::KeyFile { path: path.to_owned(), why };
     if !path.exists() {
-        create_key_file(path).map_err(|e| fail(format!("cannot be made: {e}")))?;
+        return Err(fail("it is missing, and without it no seed opens: restore it from the backup".to_owned()));
     }
     let mode = fs::metadata(path).map_err(|e| fail(e.to_string()))?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -319,7 +328,9 @@ mod tests {
     fn the_key_file_is_private_made_once_and_refused_when_others_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/master.key");
-        let first = key_from_file(&path).unwrap();
+        assert!(key_from_file(&path).unwrap_err().to_string().contains("restore"), "reading makes none");
+        let first = make_or_read_key(&path).unwrap();
+        assert_eq!(first, make_or_read_key(&path).unwrap());
         assert_eq!(first, key_from_file(&path).unwrap());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

@@ -59,7 +59,8 @@ fn nested_structs_and_arrays_are_shown_whole() {
 
 #[test]
 fn whatever_could_be_shown_and_not_hashed_or_hashed_and_not_shown_is_refused() {
-    let changes: [(&str, fn(&mut Value)); 12] = [
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 12] = [
         ("an unknown field", |v| v["message"]["bonus"] = json!("1")),
         ("a missing field", |v| drop(v["message"].as_object_mut().unwrap().remove("amount"))),
         ("an unknown key beside message", |v| v["domain"] = json!({})),
@@ -72,7 +73,8 @@ fn whatever_could_be_shown_and_not_hashed_or_hashed_and_not_shown_is_refused() {
         ("an address too short", |v| v["message"]["to"] = json!("0xf39fd6")),
         ("the zero consumer", |v| v["consumer"] = json!("0x0000000000000000000000000000000000000000")),
         ("a type that holds itself", |v| {
-            v["types"]["Withdrawal"] = json!([{ "name": "to", "type": "Withdrawal" }, { "name": "amount", "type": "uint256" }]);
+            v["types"]["Withdrawal"] =
+                json!([{ "name": "to", "type": "Withdrawal" }, { "name": "amount", "type": "uint256" }]);
         }),
     ];
     for (name, change) in changes {

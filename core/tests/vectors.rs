@@ -1,4 +1,5 @@
 //! Ids, actions, leaves, roots and proofs agree with `test-sol/vectors`, which the Solidity suite reads as well.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{fs, path::Path};
 

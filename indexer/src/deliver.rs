@@ -256,8 +256,7 @@ fn code_letter(
     if authorization.action != content.action {
         return Err(Failure::Impossible("the stored authorization is not the one on the chain"));
     }
-    let linked =
-        Linked { on_chain_id: content.on_chain_id, issuer: content.issuer, code: &code, action: content.action };
+    let linked = Linked { on_chain_id: content.on_chain_id, issuer: content.issuer, code: &code, authorization };
     Ok(letter::code(&CodeLetter {
         digits: code.digits(),
         reference: &content.reference,

@@ -1,6 +1,6 @@
 //! The data keys. The relayer makes them; the indexer waits for them and never makes any.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use otp_core::{
     seal::{KeyWrapper, Keyring, SealError},
@@ -17,13 +17,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// # Errors
 /// What waiting cannot mend: a key file that others can read, a key that does not open, a damaged database.
 pub async fn wait(store: &Store, config: &KeysConfig) -> Result<Keyring, SealError> {
-    let (wrapper, file) = match config {
-        KeysConfig::File(path) => (KeyWrapper::File(path.clone()), Some(path.clone())),
-        KeysConfig::Kms(key_id) => (KeyWrapper::kms(key_id.clone()).await, None),
+    let wrapper = match config {
+        KeysConfig::File(path) => KeyWrapper::File(path.clone()),
+        KeysConfig::Kms(key_id) => KeyWrapper::kms(key_id.clone()).await,
     };
     let (mut pause, mut told) = (PAUSE, false);
     loop {
-        match open(store, &wrapper, file.as_ref()).await {
+        match Keyring::open(store, &wrapper).await {
             Ok(Some(keyring)) => return Ok(keyring),
             Ok(None) if told => {}
             Ok(None) => {
@@ -38,12 +38,4 @@ pub async fn wait(store: &Store, config: &KeysConfig) -> Result<Keyring, SealErr
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-/// A wrapping key file that is missing is not there yet: opening would make one, with which nothing opens.
-async fn open(store: &Store, wrapper: &KeyWrapper, file: Option<&PathBuf>) -> Result<Option<Keyring>, SealError> {
-    if file.is_some_and(|path| !path.exists()) {
-        return Ok(None);
-    }
-    Keyring::open(store, wrapper).await
 }

@@ -63,7 +63,7 @@ fn keystore_hint(path: &Path) -> String {
 pub async fn key_wrapper(config: &KeysConfig) -> KeyWrapper {
     match config {
         KeysConfig::File(path) => KeyWrapper::File(path.clone()),
-        KeysConfig::Kms(key_id) => KeyWrapper::Kms { client: kms_client().await, key_id: key_id.clone() },
+        KeysConfig::Kms(key_id) => KeyWrapper::kms(key_id.clone()).await,
     }
 }
 

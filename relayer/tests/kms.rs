@@ -1,4 +1,5 @@
 //! The AWS SDK against a KMS stand-in with real keys: signing as the issuer, and wrapping data keys.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{
     net::TcpListener,

@@ -1,4 +1,4 @@
-//! Sign-in nonces, accounts and sessions. Writer: the relayer.
+//! Used sign-in nonces, accounts and sessions. Writer: the relayer.
 
 use alloy::primitives::Address;
 use sqlx::FromRow;
@@ -6,14 +6,16 @@ use uuid::Uuid;
 
 use super::{Store, StoreError};
 
-/// The most nonces that wait at once: asking for one costs nothing, so the table needs a bound.
-const MAX_NONCES: u32 = 20_000;
+/// Used nonces are kept a day longer than they live, so that a clock that is set back makes none good again.
+const NONCE_MARGIN_MS: i64 = 86_400_000;
 
 /// A sign-in whose signature was right.
 #[derive(Debug)]
 pub struct NewSession<'a> {
     /// The nonce in the message, used up by this.
     pub nonce: &'a str,
+    /// When the nonce expires, in Unix milliseconds.
+    pub nonce_expires_at_ms: i64,
     /// Who signed.
     pub wallet: Address,
     /// The account's id, should this be the wallet's first sign-in.
@@ -42,39 +44,23 @@ pub struct SessionRow {
 }
 
 impl Store {
-    /// Stores a nonce until `expires_at_ms` and forgets those that have expired. `false` when too many wait already.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn insert_nonce(&self, nonce: &str, now_ms: i64, expires_at_ms: i64) -> Result<bool, StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("DELETE FROM login_nonces WHERE expires_at_ms <= ?").bind(now_ms).execute(&mut *write).await?;
-        let inserted = sqlx::query(
-            "INSERT INTO login_nonces (nonce, expires_at_ms)
-             SELECT ?, ? WHERE (SELECT count(*) FROM login_nonces) < ?",
-        )
-        .bind(nonce)
-        .bind(expires_at_ms)
-        .bind(MAX_NONCES)
-        .execute(&mut *write)
-        .await?;
-        write.commit().await?;
-        Ok(inserted.rows_affected() == 1)
-    }
-
     /// Uses up the nonce, makes the wallet's account where it has none, and starts a session: all or nothing. Returns
-    /// the account's id, `None` when the nonce is not ours, has expired or was used.
+    /// the account's id, `None` when the nonce was used.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn start_session(&self, new: &NewSession<'_>) -> Result<Option<Uuid>, StoreError> {
         let mut write = self.write().await?;
-        let nonce = sqlx::query("DELETE FROM login_nonces WHERE nonce = ? AND expires_at_ms > ? RETURNING nonce")
-            .bind(new.nonce)
-            .bind(new.now_ms)
-            .fetch_optional(&mut *write)
+        sqlx::query("DELETE FROM used_nonces WHERE expires_at_ms <= ?")
+            .bind(new.now_ms.saturating_sub(NONCE_MARGIN_MS))
+            .execute(&mut *write)
             .await?;
-        if nonce.is_none() {
+        let used = sqlx::query("INSERT INTO used_nonces (nonce, expires_at_ms) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(new.nonce)
+            .bind(new.nonce_expires_at_ms)
+            .execute(&mut *write)
+            .await?;
+        if used.rows_affected() == 0 {
             return Ok(None);
         }
         sqlx::query(

@@ -2,7 +2,8 @@
 
 use alloy::primitives::{Address, B256};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use otp_core::code::Code;
+use otp_core::{authorization::Authorization, code::Code};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 /// What the page at the link's end needs.
@@ -15,21 +16,25 @@ pub struct Linked<'a> {
     /// The full code.
     pub code: &'a Code,
     /// What the code authorises.
-    pub action: B256,
+    pub authorization: &'a Authorization,
 }
 
-/// `<public_url>/verify#v1.<base64url of JSON {id, issuer, code, action}>`.
+/// `<public_url>/verify#v1.<base64url of JSON {id, issuer, code, action}>`, with the action as the request gave it:
+/// EIP-712 types and message, or the bytes32 where it gave none.
 ///
 /// It never shows six digits in a row: the JSON is ASCII, so the first of each four base64 characters stands for six
 /// bits that begin with a zero, which is a letter.
 #[must_use]
 pub fn link(public_url: &str, linked: &Linked<'_>) -> Zeroizing<String> {
     let code = linked.code.expose();
-    let (id, issuer, action) =
-        (linked.on_chain_id.to_string(), linked.issuer.to_checksum(None), linked.action.to_string());
-    let mut json = Zeroizing::new(String::with_capacity(320));
+    let (id, issuer) = (linked.on_chain_id.to_string(), linked.issuer.to_checksum(None));
+    let action = match &linked.authorization.typed {
+        Some(typed) => ascii(&json!(typed).to_string()),
+        None => format!("\"{}\"", linked.authorization.action),
+    };
+    let mut json = Zeroizing::new(String::with_capacity(256 + action.len()));
     for part in
-        ["{\"id\":\"", &id, "\",\"issuer\":\"", &issuer, "\",\"code\":\"", &code, "\",\"action\":\"", &action, "\"}"]
+        ["{\"id\":\"", &id, "\",\"issuer\":\"", &issuer, "\",\"code\":\"", &code, "\",\"action\":", &action, "}"]
     {
         json.push_str(part);
     }
@@ -40,34 +45,77 @@ pub fn link(public_url: &str, linked: &Linked<'_>) -> Zeroizing<String> {
     link
 }
 
+/// The same JSON with everything beyond ASCII, which can only stand in its strings, as `\uXXXX` (RFC 8259 §7).
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use otp_core::{
         code::Seed,
         id::{Deployment, Slot},
     };
+    use serde_json::Value;
     use uuid::Uuid;
 
     use super::*;
     use crate::mail::plain::has_six_digits;
 
-    #[test]
-    fn links_carry_their_code_and_show_no_six_digits() {
+    fn read(link: &str) -> Value {
+        let json = URL_SAFE_NO_PAD.decode(link.strip_prefix("https://otp.example/verify#v1.").unwrap()).unwrap();
+        serde_json::from_slice(&json).unwrap()
+    }
+
+    fn linked(serial: u64, authorization: &Authorization) -> (String, B256, String) {
         let seed = Seed::from_bytes(&[7; 32]).unwrap();
         let deployment = Deployment { chain_id: 1, verifier: Address::repeat_byte(1) };
-        let purpose = "login".parse().unwrap();
+        let (purpose, action) = ("login".parse().unwrap(), authorization.action);
+        let slot = Slot { deployment, issuer: Address::ZERO, purpose, serial, subject: Address::ZERO, action };
+        let code = seed.code(&slot, Uuid::nil());
+        let on_chain_id = slot.id(code.hash());
+        let linked = Linked { on_chain_id, issuer: Address::ZERO, code: &code, authorization };
+        (link("https://otp.example", &linked).to_string(), on_chain_id, code.expose().to_string())
+    }
+
+    #[test]
+    fn links_carry_their_code_and_show_no_six_digits() {
         for serial in 0..500 {
-            let action = alloy::primitives::keccak256(serial.to_string());
-            let slot = Slot { deployment, issuer: Address::ZERO, purpose, serial, subject: Address::ZERO, action };
-            let code = seed.code(&slot, Uuid::nil());
-            let linked = Linked { on_chain_id: slot.id(code.hash()), issuer: Address::ZERO, code: &code, action };
-            let link = link("https://otp.example", &linked);
+            let authorization = Authorization::blind(alloy::primitives::keccak256(serial.to_string()));
+            let (link, id, code) = linked(serial, &authorization);
             assert!(!has_six_digits(&link));
-            let json = URL_SAFE_NO_PAD.decode(link.strip_prefix("https://otp.example/verify#v1.").unwrap()).unwrap();
-            let read: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            assert_eq!(read["code"], code.expose().as_str());
-            assert_eq!(read["id"], linked.on_chain_id.to_string());
-            assert_eq!(read["action"], action.to_string());
+            let read = read(&link);
+            assert_eq!(read["code"], code);
+            assert_eq!(read["id"], id.to_string());
+            assert_eq!(read["action"], authorization.action.to_string());
+        }
+    }
+
+    #[test]
+    fn a_typed_action_stands_in_the_link_as_it_was_given_whatever_its_letters() {
+        for memo in ["plain", "żółć 482913 ٤٨٢٩١٣", "👩‍🚀\u{10ffff}\"\\\n", "\u{e5cb}\u{fdb7}"] {
+            let action = json!({
+                "consumer": "0x00000000000000000000000000000000000000aa",
+                "primaryType": "Note",
+                "types": { "Note": [{ "name": "memo", "type": "string" }] },
+                "message": { "memo": memo },
+            });
+            let typed: otp_core::authorization::TypedAction = serde_json::from_value(action.clone()).unwrap();
+            let (link, ..) = linked(0, &Authorization::try_from(typed).unwrap());
+            assert!(!has_six_digits(&link), "{memo:?}");
+            assert_eq!(read(&link)["action"]["message"], action["message"]);
+            assert_eq!(read(&link)["action"]["types"], action["types"]);
+            assert_eq!(read(&link)["action"]["primaryType"], action["primaryType"]);
         }
     }
 }

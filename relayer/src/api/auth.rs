@@ -19,26 +19,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    App,
+    App, nonce,
     session::{self, Session},
     siwe::{Expected, Refused, SignIn},
 };
 
-/// How long a nonce can be signed.
-const NONCE_TTL: Duration = Duration::from_secs(60);
-
 /// `GET /v1/auth/nonce`
 pub(super) async fn nonce(State(app): State<App>) -> Result<Response, Problem> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Problem::internal(&e))?;
-    let nonce = hex::encode(bytes);
-    let now = now_ms();
-    let expires_at_ms = now.saturating_add(millis(NONCE_TTL));
-    if !app.store.insert_nonce(&nonce, now, expires_at_ms).await? {
-        let detail = "too many sign-ins have been started and not finished";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", detail)
-            .retry_after(NONCE_TTL.as_secs()));
-    }
+    let (nonce, expires_at_ms) = nonce::issue(&app.keyring).map_err(|e| Problem::internal(&e))?;
     Ok(answer(StatusCode::OK, &json!({ "nonce": nonce, "expiresAt": rfc3339_ms(expires_at_ms) })))
 }
 
@@ -74,6 +62,9 @@ pub(super) async fn login(
 
 /// Uses the nonce up, makes the account at the wallet's first sign-in, and starts a session.
 async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem> {
+    let stranger =
+        || refused(Refused { check: "nonce", detail: "the nonce is not ours, is older than 60 s, or was used" });
+    let nonce_expires_at_ms = nonce::check(&app.keyring, &sign_in.nonce).ok_or_else(stranger)?;
     let (session_id, new_account_id) = (Uuid::now_v7(), Uuid::now_v7());
     let seed = Seed::generate().map_err(|e| Problem::internal(&e))?;
     let new_seed_sealed = app.keyring.seal("seed", new_account_id, seed.expose())?;
@@ -81,6 +72,7 @@ async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem
     let expires_at_ms = now_ms.saturating_add(millis(app.session_ttl));
     let new = NewSession {
         nonce: &sign_in.nonce,
+        nonce_expires_at_ms,
         wallet: sign_in.wallet,
         new_account_id,
         new_seed_sealed: &new_seed_sealed,
@@ -89,8 +81,7 @@ async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem
         now_ms,
         expires_at_ms,
     };
-    let stranger = Refused { check: "nonce", detail: "the nonce is not ours, is older than 60 s, or was used" };
-    let account_id = app.store.start_session(&new).await?.ok_or_else(|| refused(stranger))?;
+    let account_id = app.store.start_session(&new).await?.ok_or_else(stranger)?;
     let token = app.tokens.sign(session_id, account_id, sign_in.domain, now_ms, expires_at_ms)?;
     tracing::info!(%session_id, %account_id, "signed in");
     Ok((token, expires_at_ms))

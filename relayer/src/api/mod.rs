@@ -8,6 +8,7 @@ mod auth;
 mod contacts;
 mod email;
 mod events;
+mod nonce;
 mod otps;
 mod paths;
 mod session;

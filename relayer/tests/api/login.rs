@@ -1,7 +1,6 @@
 //! Signing in with a wallet.
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
-use otp_core::clock::now_ms;
 use serde_json::json;
 
 use crate::{
@@ -110,19 +109,6 @@ async fn a_nonce_signs_in_once_however_many_try_at_once() {
         }
     }
     assert_eq!((in_, out), (1, 15));
-}
-
-#[tokio::test]
-async fn a_nonce_expires() {
-    let app = TestApp::new().await;
-    let wallet = PrivateKeySigner::random();
-    let now = now_ms();
-    let nonce = "00112233445566778899aabbccddeeff";
-    assert!(app.store.insert_nonce(nonce, now - 60_001, now - 1).await.unwrap());
-    let mut message = app.message(wallet.address()).await;
-    message.nonce = nonce.to_owned();
-    let answer = app.login(&wallet, &message.text()).await;
-    assert_eq!(answer.body["check"], "nonce");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
 //! The way to the chain on a real one: batches, crashes, dropped and stuck transactions, reorgs, foreign nonces.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod world;
 

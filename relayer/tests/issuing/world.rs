@@ -275,9 +275,9 @@ async fn person(store: &Store, keyring: &Keyring, wallet: Address) -> (Uuid, Uui
     let (account, session, contact) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
     let seed = Seed::generate().unwrap();
     let now = now_ms();
-    assert!(store.insert_nonce("nonce", now, now + 60_000).await.unwrap());
     let new = NewSession {
         nonce: "nonce",
+        nonce_expires_at_ms: now + 60_000,
         wallet,
         new_account_id: account,
         new_seed_sealed: &keyring.seal("seed", account, seed.expose()).unwrap(),

@@ -17,11 +17,12 @@ CREATE TABLE accounts (
     created_at_ms INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE login_nonces (
+-- A nonce proves by itself that it is ours; it is stored when it is used, and kept until it would have expired.
+CREATE TABLE used_nonces (
     nonce         TEXT    PRIMARY KEY,
     expires_at_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX login_nonces_expiry ON login_nonces (expires_at_ms);
+CREATE INDEX used_nonces_expiry ON used_nonces (expires_at_ms);
 
 CREATE TABLE sessions (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),

@@ -10,8 +10,14 @@ fn digits() -> Digits {
 }
 
 fn write(title: &str, fields: Vec<(String, String)>, consumer: Option<Address>) -> Letter {
-    let authorization =
-        Authorization { consumer, payload_hash: Some(B256::ZERO), action: B256::ZERO, title: title.to_owned(), fields };
+    let authorization = Authorization {
+        consumer,
+        payload_hash: Some(B256::ZERO),
+        action: B256::ZERO,
+        title: title.to_owned(),
+        fields,
+        typed: None,
+    };
     code(&CodeLetter {
         digits: &digits(),
         reference: "KXQ-7RT",

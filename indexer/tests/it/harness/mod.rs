@@ -165,9 +165,9 @@ impl World {
         let (seed, wallet) = (Seed::generate().unwrap(), Address::from_slice(&keccak256(account_id)[..20]));
         let address = format!("{}@inbox.example", &contact_id.simple().to_string()[16..]);
         let now = now_ms();
-        assert!(self.store.insert_nonce(&account_id.to_string(), now, now + 60_000).await.unwrap());
         let session = NewSession {
             nonce: &account_id.to_string(),
+            nonce_expires_at_ms: now + 60_000,
             wallet,
             new_account_id: account_id,
             new_seed_sealed: &self.keyring.seal("seed", account_id, seed.expose()).unwrap(),
@@ -212,6 +212,7 @@ impl World {
             action: id::action(consumer, payload_hash),
             title: "Withdrawal".to_owned(),
             fields: vec![("amount".to_owned(), "1000000000".to_owned())],
+            typed: None,
         }
     }
 
