@@ -13,7 +13,7 @@ help:
 	@echo "make demo    bring the system up and walk a code from the request to the payout; ONCE=1 ends afterwards"
 	@echo "make up      bring the system up and keep it up; see .stack/stack.json"
 	@echo "             PORT_BASE=n takes n and the six ports after it, STACK_DIR=d another folder: for a second stack"
-	@echo "make test    everything that is tested"
+	@echo "make test    everything that is tested; make setup-test installs what only that needs"
 	@echo "make build   contracts, daemons and testbed"
 	@echo "make lint    clippy and forge lint"
 	@echo "make fmt     format Rust and Solidity"
