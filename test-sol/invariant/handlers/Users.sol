@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IOtpVerifier} from "../../../src-sol/interfaces/IOtpVerifier.sol";
+import {Code, Known, World} from "../World.sol";
+import {Actor} from "./Actor.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+/// @notice Subjects: they verify their own codes and try those of others, with right and wrong codes.
+contract Subjects is Actor {
+    constructor(World world) Actor(world) {}
+
+    function verify(uint256 which) external {
+        (bool any, Code memory code) = _codeIn(0, which);
+        if (!any) return;
+        bool live = _live(code);
+        bytes memory data = abi.encodeCall(IOtpVerifier.verify, (code.ticket, _action(code), code.secret));
+        if (_call(code.subject, data) != live) WORLD.fault(14);
+    }
+
+    /// @dev Another subject, or a wrong code, action or proof.
+    function verifyWrongly(uint256 which, uint256 seed) external {
+        (bool any, Code memory code) = _code(which);
+        if (!any) return;
+        address caller = code.subject;
+        bytes32 action = _action(code);
+        if (seed % 5 == 0) caller = vm.addr(_key(seed / 5));
+        if (seed % 5 == 1) code.secret = "482913";
+        if (seed % 5 == 2) action = keccak256(abi.encode(address(0), code.payloadHash));
+        if (seed % 5 == 3) code.ticket.serial += 1;
+        if (seed % 5 == 4) code.ticket.issuer = _issuer(seed / 5);
+        _call(caller, abi.encodeCall(IOtpVerifier.verify, (code.ticket, action, code.secret)));
+    }
+
+    /// @dev A third of the time signed by who may sign it.
+    function verifyFor(uint256 which, uint256 seed) external {
+        (bool any, Code memory code) = _codeIn(0, which);
+        if (!any) return;
+        uint64 deadline = uint64(block.timestamp + seed % 2);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256("Verify(bytes32 id,bytes32 action,uint64 deadline)"), code.ticket.id, _action(code), deadline
+            )
+        );
+        uint256 key = _key(seed);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, MessageHashUtils.toTypedDataHash(_domain(), structHash));
+        bool expected = _live(code) && vm.addr(key) == code.subject;
+        bytes memory data = abi.encodeCall(
+            IOtpVerifier.verifyFor,
+            (code.subject, code.ticket, _action(code), code.secret, deadline, abi.encodePacked(r, s, v))
+        );
+        if (_call(STRANGER, data, vm.addr(key)) != expected) WORLD.fault(14);
+    }
+
+    function _domain() private view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("OtpVerifier"),
+                keccak256("1"),
+                block.chainid,
+                address(VERIFIER)
+            )
+        );
+    }
+}
+
+/// @notice Two contracts that spend codes: those that name them, and those that do not.
+contract Consumers is Actor {
+    constructor(World world) Actor(world) {}
+
+    function consume(uint256 which) external {
+        (bool any, Code memory code) = _codeIn(1, which);
+        if (!any) return;
+        bool expected = _spendable(code);
+        if (_call(code.consumer, _consumeCall(code, code.ticket.purpose)) != expected) WORLD.fault(14);
+    }
+
+    function consumeWrongly(uint256 which, uint256 seed) external {
+        (bool any, Code memory code) = _code(which);
+        if (!any) return;
+        bytes32 purpose = code.ticket.purpose;
+        address caller = code.consumer;
+        if (seed % 4 == 0) caller = _consumer(seed / 4);
+        if (seed % 4 == 1) purpose = _purpose(seed / 4);
+        if (seed % 4 == 2) code.subject = vm.addr(_key(seed / 4));
+        if (seed % 4 == 3) code.secret = "482913";
+        _call(caller, _consumeCall(code, purpose));
+    }
+
+    function verifyAndConsume(uint256 which, uint256 seed) external {
+        (bool any, Code memory code) = _codeIn(0, which);
+        if (!any) return;
+        address caller = seed % 4 == 0 ? _consumer(seed / 4) : code.consumer;
+        bool expected = _live(code) && caller == code.consumer;
+        bytes memory data = abi.encodeCall(
+            IOtpVerifier.verifyAndConsume,
+            (code.ticket, code.subject, code.ticket.purpose, code.payloadHash, code.secret)
+        );
+        if (_call(caller, data) != expected) WORLD.fault(14);
+    }
+
+    function _spendable(Code memory code) private view returns (bool) {
+        if (WORLD.paused() || code.copied || WORLD.stateOf(code.ticket) != 1) return false;
+        Known memory batch = WORLD.batchWith(code.ticket.issuer, code.ticket.id);
+        return block.timestamp <= batch.expiry + batch.grace;
+    }
+
+    function _consumeCall(Code memory code, bytes32 purpose) private pure returns (bytes memory) {
+        bytes32 codeHash = keccak256(bytes(code.secret));
+        return abi.encodeCall(IOtpVerifier.consume, (code.ticket, code.subject, purpose, code.payloadHash, codeHash));
+    }
+}
