@@ -4,17 +4,32 @@ pragma solidity 0.8.30;
 import {IOtpVerifier} from "../src-sol/interfaces/IOtpVerifier.sol";
 import {Fixture} from "./utils/Fixture.sol";
 import {IVerifier} from "./utils/IVerifier.sol";
+import {PlainOtp} from "./utils/PlainOtp.sol";
 import {TransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
 import {console} from "forge-std/console.sol";
 
 /// @notice The gas goals of the protocol, in whole transactions: with 21,000 and calldata, every slot cold. In isolation
-/// mode forge runs each call of a test as a transaction of its own, and `lastCallGas` tells what it cost.
+/// mode forge runs each call of a test as a transaction of its own, and `lastCallGas` tells what it cost. Each figure goes
+/// to target/gas as well, where script/snapshots.mjs compares it with the reviewed one.
 abstract contract GasBase is Fixture {
     bytes32[] internal ids;
 
-    function _measure(string memory what) internal view returns (uint256 gas) {
+    function _measure(string memory what) internal returns (uint256 gas) {
         gas = vm.lastCallGas().gasTotalUsed;
-        console.log(what, gas);
+        _record(what, gas);
+    }
+
+    /// @dev A file for each figure: tests run at the same time.
+    function _record(string memory what, uint256 gas) internal {
+        string memory name = string.concat(_prefix(), what);
+        console.log(name, gas);
+        vm.createDir("target/gas", true);
+        string memory json = string.concat('{"', name, '": ', vm.toString(gas), "}");
+        vm.writeFile(string.concat("target/gas/", vm.replace(name, " ", "-"), ".json"), json);
+    }
+
+    function _prefix() internal pure virtual returns (string memory) {
+        return "";
     }
 
     function _setOtp() internal returns (uint256) {
@@ -34,7 +49,9 @@ abstract contract GasBase is Fixture {
         uint64 deadline = _soon();
         vm.prank(issuer);
         verifier.setOtps(WITHDRAW, first, batch, deadline);
-        return _measure("setOtps") / size;
+        uint256 whole = _measure(string.concat("setOtps ", vm.toString(size)));
+        _record(string.concat("setOtps ", vm.toString(size), ", per code"), whole / size);
+        return whole / size;
     }
 
     function _verifyIn(uint256 size, uint256 place) internal returns (uint256) {
@@ -42,7 +59,8 @@ abstract contract GasBase is Fixture {
         bytes32 action = _action();
         vm.prank(subject);
         verifier.verify(ticket, action, CODE);
-        return _measure("verify");
+        string memory where = size == 1 ? "alone" : place == 0 ? "first of " : "last of ";
+        return _measure(string.concat("verify ", where, size == 1 ? "" : vm.toString(size)));
     }
 }
 
@@ -95,7 +113,7 @@ contract GasTest is GasBase {
         (ticket, root) = _issueBatch(issuer, WITHDRAW, 80, 0);
         vm.prank(issuer);
         verifier.revokeBatches(issuer, _roots(root));
-        _measure("revokeBatches (80)");
+        _measure("revokeBatches 80");
     }
 }
 
@@ -107,16 +125,38 @@ contract GasProxyTest is GasBase {
             IVerifier(address(new TransparentUpgradeableProxy(address(_implementation()), governor, _initializeCall())));
     }
 
+    function _prefix() internal pure override returns (string memory) {
+        return "proxy ";
+    }
+
     function test_SetOtp() external {
         _setOtp();
     }
 
     function test_SetOtps_PerIdOf80() external {
-        console.log("per id", _setOtps(80));
+        _setOtps(80);
     }
 
     function test_Verify() external {
         _verifyIn(1, 0);
         _verifyIn(80, 0);
+    }
+}
+
+/// @notice What is saved: the same two steps of a contract with an entry for each code.
+/// forge-config: default.isolate = true
+contract GasPlainTest is GasBase {
+    function _prefix() internal pure override returns (string memory) {
+        return "plain ";
+    }
+
+    function test_SetAndVerify() external {
+        PlainOtp plain = new PlainOtp();
+        bytes32 id = keccak256("id");
+        plain.set(id, subject, _hash(CODE), _soon());
+        _measure("set");
+        vm.prank(subject);
+        plain.verify(id, CODE);
+        _measure("verify");
     }
 }
