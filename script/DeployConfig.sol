@@ -48,6 +48,8 @@ library DeployConfigs {
     /// @notice The account would hold two powers that are kept apart: owners, guardian, issuers and the deployer share
     /// nobody.
     error RolesOverlap(string what, string with, address account);
+    /// @notice Everybody has this account's key: it is one of those that development chains begin with.
+    error WellKnownKey(address account);
     /// @notice Nobody could issue codes.
     error NoIssuer();
     /// @notice A policy that every deployment has is not there.
@@ -66,6 +68,10 @@ library DeployConfigs {
     Vm private constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
     uint256 private constant LOCAL_CHAIN = 31_337;
+
+    /// @dev What anvil and Hardhat derive their accounts from: script/config/local.json names some of them.
+    string private constant WELL_KNOWN = "test test test test test test test test test test test junk";
+    uint32 private constant WELL_KNOWN_ACCOUNTS = 20;
 
     function parse(string memory json) internal view returns (DeployConfig memory config) {
         _checkKeys(json, "$", "owners threshold delay guardian issuers policies vault");
@@ -131,7 +137,24 @@ library DeployConfigs {
         _checkOutside("deployer", deployer, "issuer", config.issuers);
         if (deployer == config.guardian) revert RolesOverlap("deployer", "guardian", deployer);
 
+        if (block.chainid != LOCAL_CHAIN) _checkNobodyKnows(config, deployer);
         _checkPolicies(config.policies);
+    }
+
+    function _checkNobodyKnows(DeployConfig memory config, address deployer) private pure {
+        for (uint32 i = 0; i < WELL_KNOWN_ACCOUNTS; ++i) {
+            address known = VM.addr(VM.deriveKey(WELL_KNOWN, i));
+            bool used = known == deployer || known == config.guardian || _isAmong(config.owners, known)
+                || _isAmong(config.issuers, known);
+            if (used) revert WellKnownKey(known);
+        }
+    }
+
+    function _isAmong(address[] memory accounts, address account) private pure returns (bool) {
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            if (accounts[i] == account) return true;
+        }
+        return false;
     }
 
     function _checkDistinct(string memory what, address[] memory accounts) private pure {

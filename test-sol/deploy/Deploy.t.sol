@@ -277,7 +277,31 @@ contract DeployRefusalTest is DeployFixture {
         config.delay = 24 hours - 1;
         _expectRefused(abi.encodeWithSelector(DeployConfigs.DelayTooShort.selector, 24 hours - 1, 24 hours));
         config.delay = 24 hours;
+        _withKeysOfTheirOwn();
         script.deploy(config, deployer);
+    }
+
+    function _withKeysOfTheirOwn() private {
+        config.guardian = makeAddr("guardian");
+        (config.issuers[0], config.issuers[1]) = (makeAddr("issuer"), makeAddr("standby"));
+    }
+
+    function test_RevertWhen_EverybodyHasAKeyOfARealDeployment() external {
+        address known = config.issuers[0]; // one of anvil's, as script/config/local.json has them
+        script.deploy(config, deployer);
+        vm.chainId(1);
+        config.delay = 24 hours;
+        _expectRefused(abi.encodeWithSelector(DeployConfigs.WellKnownKey.selector, known));
+        _withKeysOfTheirOwn();
+        config.owners[2] = known;
+        _expectRefused(abi.encodeWithSelector(DeployConfigs.WellKnownKey.selector, known));
+        config.owners[2] = makeAddr("another owner");
+        address guardian = config.guardian;
+        config.guardian = known;
+        _expectRefused(abi.encodeWithSelector(DeployConfigs.WellKnownKey.selector, known));
+        config.guardian = guardian;
+        deployer = known;
+        _expectRefused(abi.encodeWithSelector(DeployConfigs.WellKnownKey.selector, known));
     }
 
     function test_RevertWhen_AnIssuerIsAnOwner() external {
