@@ -181,9 +181,7 @@ contract OtpSafeGuard is BaseGuard {
     }
 
     /// @notice Called by the Safe after it executed: the approval is gone by then, whatever came of it.
-    function checkAfterExecution(bytes32, bool) external pure override {
-        return;
-    }
+    function checkAfterExecution(bytes32, bool) external pure override {} // solhint-disable-line no-empty-blocks
 
     function _useApproval(bytes32 safeTxHash) private {
         address approver = settingsOf[msg.sender].approver;

@@ -255,6 +255,13 @@ interface IOtpVerifier {
     /// @notice The commitment to a code: `keccak256(abi.encode(block.chainid, address(this), issuer, purpose,
     /// uint256(serial), subject, action, codeHash))`.
     /// @dev Warning: do not ask a node that you do not trust; the arguments tell it who wants what.
+    /// @param issuer Who issues the code.
+    /// @param purpose Its purpose.
+    /// @param serial Its number.
+    /// @param subject The wallet that it is for.
+    /// @param action What it authorises.
+    /// @param codeHash Its hash.
+    /// @return The id.
     function computeId(
         address issuer,
         bytes32 purpose,
@@ -266,9 +273,15 @@ interface IOtpVerifier {
 
     /// @notice What the ticket's code is now; `Unknown` for a ticket that proves nothing. Never reverts for a well-formed
     /// ticket.
+    /// @dev Warning: it says nothing about who asks or what for. A consumer that goes by it instead of `consume` accepts
+    /// anybody's code.
+    /// @param ticket Names the code.
+    /// @return Its status at this block's time.
     function statusOf(Ticket calldata ticket) external view returns (Status);
 
     /// @notice A batch as it is stored; all zero when there is none.
+    /// @param issuer Whose batch.
+    /// @param root Which batch.
     /// @return expiry The last second in which its codes verify.
     /// @return grace How many seconds longer they can be consumed.
     /// @return first Its first serial.
@@ -280,9 +293,14 @@ interface IOtpVerifier {
         returns (uint40 expiry, uint16 grace, uint40 first, uint160 states);
 
     /// @notice The lowest serial that the issuer can still use for the purpose. Never falls.
+    /// @param issuer Whose serials.
+    /// @param purpose For which purpose; serials count per purpose.
+    /// @return One above the highest serial issued; zero before the first.
     function nextSerial(address issuer, bytes32 purpose) external view returns (uint40);
 
     /// @notice The policy of codes issued now; all zero when none was set.
+    /// @param purpose Any value.
+    /// @return What `setPolicy` set last.
     function policyOf(bytes32 purpose) external view returns (Policy memory);
 
     /// @notice The implementation's version (semver).
