@@ -6,13 +6,13 @@ import {DeployConfig, DeployConfigs, PolicyConfig} from "../../script/DeployConf
 import {GatedVault} from "../../src-sol/examples/GatedVault.sol";
 import {IOtpVerifier} from "../../src-sol/interfaces/IOtpVerifier.sol";
 import {IVerifier} from "../utils/IVerifier.sol";
+import {Safes} from "../utils/Safes.sol";
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
 import {ProxyAdmin} from "@openzeppelin/contracts/proxy/transparent/ProxyAdmin.sol";
 import {ITransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
 import {Safe} from "@safe-global/safe-contracts/contracts/Safe.sol";
-import {Enum} from "@safe-global/safe-contracts/contracts/common/Enum.sol";
 import {Test} from "forge-std/Test.sol";
 import {Vm} from "forge-std/Vm.sol";
 
@@ -41,7 +41,7 @@ abstract contract DeployFixture is Test {
     }
 }
 
-contract DeployTest is DeployFixture {
+contract DeployTest is DeployFixture, Safes {
     IVerifier private verifier;
     TimelockController private timelock;
     Safe private safe;
@@ -56,26 +56,8 @@ contract DeployTest is DeployFixture {
 
     // --- the Safe's and the timelock's ways
 
-    function _signatures(bytes32 hash, uint256 count) private view returns (bytes memory signatures) {
-        // the Safe wants them in ascending order of the signers' addresses
-        uint256[] memory keys = new uint256[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            keys[i] = ownerKeys[i];
-            for (uint256 j = i; j > 0 && vm.addr(keys[j]) < vm.addr(keys[j - 1]); --j) {
-                (keys[j], keys[j - 1]) = (keys[j - 1], keys[j]);
-            }
-        }
-        for (uint256 i = 0; i < count; ++i) {
-            (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[i], hash);
-            signatures = abi.encodePacked(signatures, r, s, v);
-        }
-    }
-
     function _exec(address to, bytes memory data, uint256 signers) private {
-        bytes32 hash =
-            safe.getTransactionHash(to, 0, data, Enum.Operation.Call, 0, 0, 0, address(0), address(0), safe.nonce());
-        bytes memory signatures = _signatures(hash, signers);
-        safe.execTransaction(to, 0, data, Enum.Operation.Call, 0, 0, 0, address(0), payable(address(0)), signatures);
+        _exec(safe, ownerKeys, _call(to, data), signers);
     }
 
     function _schedule(address to, bytes memory data) private {
@@ -178,12 +160,10 @@ contract DeployTest is DeployFixture {
 
     function test_OneSignatureOfThreeFailsAndTwoPass() external {
         bytes memory pause = abi.encodeCall(IOtpVerifier.pause, ());
-        bytes32 hash = safe.getTransactionHash(
-            d.verifier, 0, pause, Enum.Operation.Call, 0, 0, 0, address(0), address(0), safe.nonce()
-        );
-        bytes memory one = _signatures(hash, 1);
+        SafeCall memory call = _call(d.verifier, pause);
+        bytes memory one = _signatures(ownerKeys, _safeTxHash(safe, call), 1);
         vm.expectRevert("GS020");
-        safe.execTransaction(d.verifier, 0, pause, Enum.Operation.Call, 0, 0, 0, address(0), payable(address(0)), one);
+        _exec(safe, call, one);
         assertFalse(verifier.paused());
 
         _exec(d.verifier, pause, 2);
