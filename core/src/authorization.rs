@@ -1,6 +1,8 @@
 //! What a code authorises: from what the requester wrote to payloadHash and action (protocol.md §2), and to lines that a
 //! person can read. Both come from the same struct, so nobody is shown one thing and authorises another.
 
+use std::collections::BTreeMap;
+
 use alloy::{
     dyn_abi::{DynSolValue, Eip712Types, PropertyDef, Resolver, TypedData},
     primitives::{Address, B256, Bytes},
@@ -22,6 +24,7 @@ sol! {
 
 const MAX_FIELDS: usize = 64;
 const MAX_DEPTH: usize = 8;
+const MAX_EXPANDED: usize = 256;
 
 /// The action of a request: EIP-712 types and message without a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +112,7 @@ impl TryFrom<TypedAction> for Authorization {
         let fields =
             types.get(&typed.primary_type).ok_or_else(|| bad("action.primaryType is not among action.types"))?.clone();
         check_names(&types)?;
+        expanded_size(&types, &typed.primary_type, MAX_DEPTH, &mut BTreeMap::new())?;
         check_exact(&fields, &typed.message)?;
         let data = TypedData {
             domain: Default::default(),
@@ -145,6 +149,33 @@ fn check_names(types: &Eip712Types) -> Result<(), BadAction> {
     } else {
         Err(bad("action.types: names are 1 to 64 letters, digits and underscores"))
     }
+}
+
+/// How many values a struct has when every struct in it is written out. Types that name each other twice double with
+/// each step, and so would the work of hashing them: bounded before anything is hashed.
+fn expanded_size(
+    types: &Eip712Types,
+    name: &str,
+    depth: usize,
+    known: &mut BTreeMap<String, usize>,
+) -> Result<usize, BadAction> {
+    if let Some(size) = known.get(name) {
+        return Ok(*size);
+    }
+    let Some(fields) = types.get(name) else { return Ok(1) };
+    if depth == 0 {
+        return Err(bad(format!("action.types: structs are nested deeper than {MAX_DEPTH}, or hold themselves")));
+    }
+    let mut size = 1usize;
+    for field in fields {
+        let base = field.type_name().split('[').next().unwrap_or_default();
+        size = size.saturating_add(expanded_size(types, base, depth - 1, known)?);
+    }
+    if size > MAX_EXPANDED {
+        return Err(bad(format!("action.types: written out, {name} has more than {MAX_EXPANDED} values")));
+    }
+    known.insert(name.to_owned(), size);
+    Ok(size)
 }
 
 /// A field that is not in the type would be shown nowhere and hashed nowhere: refused, so that nobody relies on it.

@@ -12,13 +12,27 @@ use alloy::{
 };
 use url::Url;
 
-use crate::id::Deployment;
+use crate::{contract::OtpVerifier, id::Deployment};
 
 /// What an RPC call fails with.
 pub type RpcFailure = RpcError<TransportErrorKind>;
 
 /// A provider without fillers: nonces, fees and gas are set by whoever sends.
 pub type Node = RootProvider<Ethereum>;
+
+/// The URL of a JSON-RPC endpoint over HTTP.
+#[derive(Debug, Clone)]
+pub struct RpcUrl(pub Url);
+
+impl std::str::FromStr for RpcUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|_| "a URL such as https://node.example/ is expected")?;
+        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if usable { Ok(Self(url)) } else { Err("a URL that begins with http:// or https:// is expected") }
+    }
+}
 
 /// Why a node cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +55,10 @@ pub enum NodeError {
         /// The node's chain id.
         found: u64,
     },
-    /// No code stands at the verifier's address.
-    #[error("no contract at {verifier} on chain {chain_id}: set chain.verifier to the OtpVerifier proxy")]
+    /// No verifier stands at the address.
+    #[error(
+        "no OtpVerifier contract at {verifier} on chain {chain_id}: set chain.verifier to the address of its proxy"
+    )]
     NoContract {
         /// The configured address.
         verifier: Address,
@@ -90,10 +106,16 @@ pub async fn check(node: &Node, url: &Url, deployment: &Deployment) -> Result<()
         return Err(NodeError::WrongChain { host: host(url), expected: deployment.chain_id, found });
     }
     let code = node.get_code_at(deployment.verifier).await.map_err(unreachable)?;
+    let none = || NodeError::NoContract { verifier: deployment.verifier, chain_id: deployment.chain_id };
     if code.is_empty() {
-        return Err(NodeError::NoContract { verifier: deployment.verifier, chain_id: deployment.chain_id });
+        return Err(none());
     }
-    Ok(())
+    // Another contract stands there where the node runs the call and it fails or answers something else.
+    match OtpVerifier::new(deployment.verifier, node).eip712Domain().call().await {
+        Ok(domain) if domain.name == "OtpVerifier" => Ok(()),
+        Err(alloy::contract::Error::TransportError(e)) if e.as_error_resp().is_none() => Err(unreachable(e)),
+        _ => Err(none()),
+    }
 }
 
 /// Repeats [`check`] with growing pauses while the node cannot be reached; ends at once on what waiting cannot mend.

@@ -50,7 +50,10 @@ impl Reader {
     #[must_use]
     pub fn load(path: Option<&Path>, prefix: &'static str) -> Self {
         let text = path.map_or(Ok(String::new()), std::fs::read_to_string);
-        let environment = std::env::vars().filter(|(name, _)| name.starts_with(prefix));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with(prefix))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
         match text {
             Ok(text) => Self::new(&text, environment, prefix),
             Err(e) => {

@@ -100,3 +100,22 @@ fn a_bomb_of_nesting_or_of_types_is_refused() {
     }
     assert!(read(&value).is_err());
 }
+
+#[test]
+fn types_that_double_with_each_step_are_refused_before_they_are_hashed() {
+    let started = std::time::Instant::now();
+    for steps in [4, 9, 20, 31] {
+        let mut value = withdrawal();
+        let mut types = serde_json::Map::new();
+        for step in 0..steps {
+            let next = format!("T{}[]", step + 1);
+            types.insert(format!("T{step}"), json!([{ "name": "a", "type": next }, { "name": "b", "type": next }]));
+        }
+        types.insert(format!("T{steps}"), json!([{ "name": "a", "type": "uint256" }]));
+        value["types"] = Value::Object(types);
+        value["primaryType"] = json!("T0");
+        value["message"] = json!({ "a": [], "b": [] });
+        assert_eq!(read(&value).is_ok(), steps == 4, "{steps} steps");
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "hashing began");
+}

@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,6 +18,7 @@ use alloy::{
 };
 use otp_core::{
     chain::{self, Node, RpcFailure},
+    clock::now_ms,
     contract::{OtpVerifier, role},
     id::{Deployment, Purpose},
 };
@@ -47,6 +51,8 @@ pub enum Unavailable {
     NoRole,
     /// The signer's balance is below `signer.min_balance_wei`.
     Unfunded,
+    /// The issuing task cannot work: it waits for its key or its turns fail.
+    Stalled,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -72,6 +78,10 @@ pub struct Watched {
     pub min_balance_wei: U256,
     /// Whose policies are read.
     pub purposes: Vec<Purpose>,
+    /// How old the node's last answer may be.
+    pub fresh_for: Duration,
+    /// How far the head's timestamp may lie behind this server's clock: a node that stands still answers, too.
+    pub max_head_age: Duration,
 }
 
 /// The shared view; cheap to clone.
@@ -79,15 +89,20 @@ pub struct Watched {
 pub struct ChainView {
     snapshot: Arc<RwLock<Snapshot>>,
     watched: Arc<Watched>,
-    fresh_for: Duration,
+    stalled: Arc<AtomicBool>,
 }
 
 impl ChainView {
     /// A view that counts as unavailable until its first answer, and again after two failures in a row or `fresh_for`
     /// after its last answer, whichever comes first.
     #[must_use]
-    pub fn new(watched: Watched, fresh_for: Duration) -> Self {
-        Self { snapshot: Arc::default(), watched: Arc::new(watched), fresh_for }
+    pub fn new(watched: Watched) -> Self {
+        Self { snapshot: Arc::default(), watched: Arc::new(watched), stalled: Arc::default() }
+    }
+
+    /// The issuing task tells whether it works.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
     }
 
     /// What the view is of.
@@ -102,8 +117,9 @@ impl ChainView {
     /// The first reason why not.
     pub fn available(&self) -> Result<(), Unavailable> {
         let snapshot = self.read();
-        let old = snapshot.answered.is_none_or(|at| at.elapsed() > self.fresh_for);
-        if old || snapshot.failures > FORGIVEN_FAILURES {
+        let old = snapshot.answered.is_none_or(|at| at.elapsed() > self.watched.fresh_for);
+        let still = head_age(snapshot.head_timestamp_s) > self.watched.max_head_age;
+        if old || still || snapshot.failures > FORGIVEN_FAILURES {
             Err(Unavailable::Chain)
         } else if snapshot.paused {
             Err(Unavailable::Paused)
@@ -111,6 +127,8 @@ impl ChainView {
             Err(Unavailable::NoRole)
         } else if snapshot.balance_wei < self.watched.min_balance_wei {
             Err(Unavailable::Unfunded)
+        } else if self.stalled.load(Ordering::Relaxed) {
+            Err(Unavailable::Stalled)
         } else {
             Ok(())
         }
@@ -208,13 +226,16 @@ impl ChainView {
         match now {
             Ok(()) => tracing::info!(%issuer, "issuance is possible"),
             Err(Unavailable::Chain) => {
-                tracing::warn!("issuance stops: the node cannot be reached; check chain.rpc_url")
+                tracing::warn!("issuance stops: the node cannot be reached or stands still; check chain.rpc_url")
             }
             Err(Unavailable::Paused) => {
                 tracing::warn!(verifier = %deployment.verifier, "issuance stops: the contract is paused")
             }
             Err(Unavailable::NoRole) => {
                 tracing::warn!(%issuer, "issuance stops: the signer lacks ISSUER_ROLE; grant it through the timelock");
+            }
+            Err(Unavailable::Stalled) => {
+                tracing::warn!("issuance stops: the issuing task does not get on; its own lines say why");
             }
             Err(Unavailable::Unfunded) => {
                 let balance_wei = self.balance_wei();
@@ -232,6 +253,12 @@ impl ChainView {
     }
 }
 
+/// How far a head lies behind this server's clock; nothing where chain time runs ahead of it.
+fn head_age(timestamp_s: u64) -> Duration {
+    let now_s = u64::try_from(now_ms() / 1_000).unwrap_or_default();
+    Duration::from_secs(now_s.saturating_sub(timestamp_s))
+}
+
 /// A refresh failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
@@ -239,6 +266,6 @@ pub enum RefreshError {
     #[error("{}", chain::brief(.0))]
     Rpc(#[from] RpcFailure),
     /// A contract call.
-    #[error("contract call failed")]
+    #[error("contract call failed: {0}")]
     Contract(#[from] alloy::contract::Error),
 }

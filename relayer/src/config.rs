@@ -10,6 +10,7 @@ use std::{
 
 use alloy::primitives::{Address, U256};
 use otp_core::{
+    chain::RpcUrl,
     config::{Faults, KnownKey, Reader},
     id::{Deployment, Purpose},
     secret::Secret,
@@ -56,6 +57,8 @@ pub struct ChainConfig {
     pub poll: Duration,
     /// `chain.fresh_ms`: how old the node's last answer may be while issuance goes on.
     pub fresh_for: Duration,
+    /// `chain.max_head_age_ms`: how far the head's timestamp may lie behind this server's clock.
+    pub max_head_age: Duration,
 }
 
 /// `keys.*`
@@ -200,16 +203,23 @@ fn read(reader: &mut Reader) -> Option<Config> {
 fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let chain_id = reader.required("chain.id");
     let verifier: Option<Address> = reader.required("chain.verifier");
-    let rpc_url = reader.required("chain.rpc_url");
+    let rpc_url: Option<RpcUrl> = reader.required("chain.rpc_url");
     let rpc_timeout = millis(reader, "chain.rpc_timeout_ms", "10000", 1..=120_000);
     let poll = millis(reader, "chain.poll_ms", "500", 10..=60_000);
     let fresh_for = millis(reader, "chain.fresh_ms", "5000", 100..=600_000);
+    let max_head_age = millis(reader, "chain.max_head_age_ms", "60000", 1_000..=86_400_000);
+    if let (Some(poll), Some(fresh_for)) = (poll, fresh_for)
+        && fresh_for <= poll
+    {
+        reader.fault("chain.fresh_ms: more than chain.poll_ms is expected");
+    }
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
-        rpc_url: rpc_url?,
+        rpc_url: rpc_url?.0,
         rpc_timeout: rpc_timeout?,
         poll: poll?,
         fresh_for: fresh_for?,
+        max_head_age: max_head_age?,
     })
 }
 
@@ -265,7 +275,7 @@ fn read_issue(reader: &mut Reader) -> Option<IssueConfig> {
     let replace_after = millis(reader, "issue.replace_after_ms", "15000", 100..=600_000);
     let max_fee_cap_wei = reader.or("issue.max_fee_per_gas_wei", "500000000000");
     let priority_fee_wei = reader.or("issue.priority_fee_per_gas_wei", "1000000000");
-    let confirmations = reader.or("issue.confirmations", "64");
+    let confirmations = bounded(reader, "issue.confirmations", "64", 1..=10_000);
     Some(IssueConfig {
         deadline_s: deadline?.as_secs(),
         replace_after: replace_after?,

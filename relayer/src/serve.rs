@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use otp_core::{chain, http, seal::Keyring, store::Store, tasks::Tasks};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
 async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
     let deployment = config.chain.deployment;
+    if store.follows_another(&deployment).await? {
+        bail!("the database holds another deployment's events: set store.path to a file of its own");
+    }
     let keyring = Keyring::open_or_create(&store, &signer::key_wrapper(&config.keys).await).await?;
     let signer = signer::open(&config.signer, deployment.chain_id).await?;
     let watched = Watched {
@@ -58,6 +61,8 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
         issuer: signer.address(),
         min_balance_wei: config.min_balance_wei,
         purposes: config.otp.purposes.clone(),
+        fresh_for: config.chain.fresh_for,
+        max_head_age: config.chain.max_head_age,
     };
     Ok(Parts {
         store,
@@ -66,7 +71,7 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
         node: chain::connect(&config.chain.rpc_url, config.chain.rpc_timeout)?,
         chain: config.chain.clone(),
         issue: config.issue.clone(),
-        view: ChainView::new(watched, config.chain.fresh_for),
+        view: ChainView::new(watched),
         signer,
         wake: Arc::new(Notify::new()),
     })

@@ -85,8 +85,12 @@ pub struct OpenBatch {
     pub nonce: u64,
     /// Unix seconds of chain time.
     pub deadline: u64,
-    /// The block it was mined in, as last seen.
+    /// Past its deadline: its requests were told and its nonce is being freed.
+    pub late: bool,
+    /// The block its nonce was mined in, as last seen.
     pub mined: Option<MinedAt>,
+    /// It was mined and issued nothing: it reverted, or a cancellation took its place.
+    pub void: bool,
     /// Every signed form, oldest first; never empty.
     pub transactions: Vec<SignedTransaction>,
 }
@@ -135,7 +139,7 @@ impl Store {
         let mut tx = self.fenced(lease).await?;
         sqlx::query(
             "UPDATE issuers SET next_nonce = MAX(?1, COALESCE((SELECT MAX(nonce) + 1 FROM batches
-             WHERE issuer = ?2 AND state IN ('signed', 'mined')), 0)) WHERE address = ?2",
+             WHERE issuer = ?2 AND state NOT IN ('final', 'dead')), 0)) WHERE address = ?2",
         )
         .bind(signed(chain_nonce))
         .bind(issuer)
@@ -246,14 +250,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Batches that are signed or mined and not final, in order of nonce.
+    /// Batches that are neither final nor dead, in order of nonce.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn open_batches(&self, issuer: Address) -> Result<Vec<OpenBatch>, StoreError> {
         let rows: Vec<BatchRow> = sqlx::query_as(
-            "SELECT id, purpose, first, size, root, nonce, deadline, tx_hash, block_number, block_hash FROM batches
-             WHERE issuer = ? AND state IN ('signed', 'mined') ORDER BY nonce",
+            "SELECT id, state, purpose, first, size, root, nonce, deadline, tx_hash, block_number, block_hash FROM batches
+             WHERE issuer = ? AND state NOT IN ('final', 'dead') ORDER BY nonce",
         )
         .bind(issuer.as_slice())
         .fetch_all(&self.readers)
@@ -273,7 +277,8 @@ impl Store {
         Ok(batches)
     }
 
-    /// A batch was seen in a block. `max_attempts` is the policy's at that block and holds for its requests from now on.
+    /// A batch issued its codes in a block. `max_attempts` is the policy's at that block, where the node still knows it,
+    /// and holds for its requests from now on. Requests that were told of a failure are told better.
     ///
     /// # Errors
     /// When the store fails or the lease is void.
@@ -282,18 +287,13 @@ impl Store {
         lease: Lease,
         batch_id: i64,
         mined: &MinedAt,
-        max_attempts: u8,
+        max_attempts: Option<u8>,
     ) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
-        sqlx::query("UPDATE batches SET state = 'mined', tx_hash = ?, block_number = ?, block_hash = ? WHERE id = ?")
-            .bind(mined.tx_hash.as_slice())
-            .bind(signed(mined.block_number))
-            .bind(mined.block_hash.as_slice())
-            .bind(batch_id)
-            .execute(&mut *tx)
-            .await?;
+        set_block(&mut tx, batch_id, "mined", mined).await?;
+        unfail(&mut tx, batch_id).await?;
         sqlx::query(
-            "UPDATE requests SET max_attempts = MAX(?, attempts)
+            "UPDATE requests SET max_attempts = MAX(COALESCE(?, max_attempts), attempts)
              WHERE id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
         )
         .bind(max_attempts)
@@ -303,40 +303,54 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// A reorg took a mined batch out again: it is followed as one that was only signed.
+    /// A batch's nonce was mined and nothing was issued: its requests are told why.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_void(&self, lease: Lease, batch_id: i64, mined: &MinedAt, why: &str) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        set_block(&mut tx, batch_id, "void", mined).await?;
+        fail(&mut tx, batch_id, why).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A batch can no longer be mined in time: its requests are told why, and its nonce is to be freed.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_late(&self, lease: Lease, batch_id: i64, why: &str) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        sqlx::query("UPDATE batches SET state = 'late' WHERE id = ?").bind(batch_id).execute(&mut *tx).await?;
+        fail(&mut tx, batch_id, why).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A reorg took a batch out of its block: it is followed as one that was only signed, and its requests may hope.
     ///
     /// # Errors
     /// When the store fails or the lease is void.
     pub async fn mark_unmined(&self, lease: Lease, batch_id: i64) -> Result<(), StoreError> {
-        let statement =
-            "UPDATE batches SET state = 'signed', tx_hash = NULL, block_number = NULL, block_hash = NULL WHERE id = ?";
-        self.update_batch(lease, statement, batch_id).await
+        let mut tx = self.fenced(lease).await?;
+        sqlx::query(
+            "UPDATE batches SET state = 'signed', tx_hash = NULL, block_number = NULL, block_hash = NULL WHERE id = ?",
+        )
+        .bind(batch_id)
+        .execute(&mut *tx)
+        .await?;
+        unfail(&mut tx, batch_id).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Enough blocks stand on top of a mined batch: it is followed no more.
+    /// Enough blocks stand on top of a batch: it is followed no more.
     ///
     /// # Errors
     /// When the store fails or the lease is void.
     pub async fn mark_final(&self, lease: Lease, batch_id: i64) -> Result<(), StoreError> {
-        self.update_batch(lease, "UPDATE batches SET state = 'final' WHERE id = ?", batch_id).await
-    }
-
-    /// A batch reverted: its numbers are gone and its requests are told why.
-    ///
-    /// # Errors
-    /// When the store fails or the lease is void.
-    pub async fn fail_batch(&self, lease: Lease, batch_id: i64, why: &str) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
-        sqlx::query("UPDATE batches SET state = 'dead' WHERE id = ?").bind(batch_id).execute(&mut *tx).await?;
-        sqlx::query(
-            "UPDATE requests SET state = 'failed', failure = ?, failed_at_ms = ?
-             WHERE state = 'batched' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
-        )
-        .bind(why)
-        .bind(now_ms())
-        .bind(batch_id)
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query("UPDATE batches SET state = CASE state WHEN 'void' THEN 'dead' ELSE 'final' END WHERE id = ?")
+            .bind(batch_id)
+            .execute(&mut *tx)
+            .await?;
         Ok(tx.commit().await?)
     }
 
@@ -352,16 +366,18 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         sqlx::query(
-            "UPDATE requests SET state = 'queued'
+            "UPDATE requests SET state = 'queued', queued_at_ms = ?
              WHERE state = 'batched' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
         )
+        .bind(now_ms())
         .bind(batch_id)
         .execute(&mut *tx)
         .await?;
         Ok(tx.commit().await?)
     }
 
-    /// Fails waiting requests: those of `purpose`, or of every purpose, that were accepted before `accepted_before_ms`.
+    /// Fails waiting requests: those of `purpose`, or of every purpose, that have waited since before
+    /// `queued_before_ms`.
     /// Returns how many.
     ///
     /// # Errors
@@ -369,27 +385,21 @@ impl Store {
     pub async fn fail_queued(
         &self,
         purpose: Option<Purpose>,
-        accepted_before_ms: i64,
+        queued_before_ms: i64,
         why: &str,
     ) -> Result<u64, StoreError> {
         let purpose = purpose.map(Purpose::bytes32);
         let done = sqlx::query(
             "UPDATE requests SET state = 'failed', failure = ?1, failed_at_ms = ?2
-             WHERE state = 'queued' AND created_at_ms < ?3 AND (?4 IS NULL OR purpose = ?4)",
+             WHERE state = 'queued' AND queued_at_ms < ?3 AND (?4 IS NULL OR purpose = ?4)",
         )
         .bind(why)
         .bind(now_ms())
-        .bind(accepted_before_ms)
+        .bind(queued_before_ms)
         .bind(purpose.as_ref().map(|word| word.as_slice()))
         .execute(&self.writer)
         .await?;
         Ok(done.rows_affected())
-    }
-
-    async fn update_batch(&self, lease: Lease, statement: &'static str, batch_id: i64) -> Result<(), StoreError> {
-        let mut tx = self.fenced(lease).await?;
-        sqlx::query(statement).bind(batch_id).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
     }
 
     /// A write that the holder of `lease` alone can make.
@@ -401,6 +411,42 @@ impl Store {
             .await?;
         if current == lease.fence { Ok(tx) } else { Err(StoreError::Fenced { held: lease.fence, current }) }
     }
+}
+
+async fn set_block(tx: &mut Write, batch_id: i64, state: &str, mined: &MinedAt) -> Result<(), StoreError> {
+    sqlx::query("UPDATE batches SET state = ?, tx_hash = ?, block_number = ?, block_hash = ? WHERE id = ?")
+        .bind(state)
+        .bind(mined.tx_hash.as_slice())
+        .bind(signed(mined.block_number))
+        .bind(mined.block_hash.as_slice())
+        .bind(batch_id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn fail(tx: &mut Write, batch_id: i64, why: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE requests SET state = 'failed', failure = ?, failed_at_ms = ?
+         WHERE state = 'batched' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+    )
+    .bind(why)
+    .bind(now_ms())
+    .bind(batch_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn unfail(tx: &mut Write, batch_id: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE requests SET state = 'batched', failure = NULL, failed_at_ms = NULL
+         WHERE state = 'failed' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+    )
+    .bind(batch_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn insert_batch(tx: &mut Write, issuer: Address, batch: &NewBatch<'_>) -> Result<i64, StoreError> {
@@ -482,6 +528,7 @@ impl QueuedRow {
 #[derive(FromRow)]
 struct BatchRow {
     id: i64,
+    state: String,
     purpose: Vec<u8>,
     first: i64,
     size: i64,
@@ -511,7 +558,9 @@ impl BatchRow {
             root: read_hash(&self.root, "batches")?,
             nonce: unsigned(self.nonce, "batches")?,
             deadline: unsigned(self.deadline, "batches")?,
+            late: self.state == "late",
             mined,
+            void: self.state == "void",
             transactions,
         })
     }

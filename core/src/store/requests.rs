@@ -299,8 +299,8 @@ async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Resul
 async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO requests (id, account_id, session_id, contact_id, idempotency_key, body_hash, reference, purpose,
-                               action, payload_hash, authorization_sealed, created_at_ms, max_attempts)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                               action, payload_hash, authorization_sealed, created_at_ms, queued_at_ms, max_attempts)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(new.id)
     .bind(new.account_id)
@@ -313,6 +313,7 @@ async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<
     .bind(new.action.as_slice())
     .bind(new.payload_hash.as_ref().map(|hash| hash.as_slice()))
     .bind(new.authorization_sealed)
+    .bind(new.now_ms)
     .bind(new.now_ms)
     .bind(new.max_attempts)
     .execute(write)

@@ -62,6 +62,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
         Err(Unavailable::Paused) => ("paused", "ok"),
         Err(Unavailable::NoRole) => ("ok", "lacks ISSUER_ROLE"),
         Err(Unavailable::Unfunded) => ("ok", "unfunded"),
+        Err(Unavailable::Stalled) => ("ok", "not issuing"),
     };
     let answered_ms_ago = app.view.answered_ago().and_then(|ago| u64::try_from(ago.as_millis()).ok());
     let dependencies = json!({

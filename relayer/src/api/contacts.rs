@@ -84,7 +84,7 @@ pub(super) async fn confirm(
     let given = body.parse()?;
     let account_id = session.account_id;
     let seed = seed(&app, account_id).await?;
-    let _turn = app.turns.take(contact_id).await?;
+    let _turn = app.turns.take(account_id).await?;
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
         if !seed.contact_digits(contact_id, challenge).matches(&given) {

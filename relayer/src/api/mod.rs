@@ -92,9 +92,13 @@ impl App {
         self.view.watched().deployment
     }
 
-    /// The chain's time in Unix seconds.
+    /// The chain's time in Unix seconds; this server's until the chain has answered, so that no code seems to live again
+    /// after a start without a node.
     fn chain_time_s(&self) -> u64 {
-        self.view.head().1
+        match self.view.head() {
+            (_, 0) => u64::try_from(otp_core::clock::now_ms() / 1_000).unwrap_or_default(),
+            (_, timestamp_s) => timestamp_s,
+        }
     }
 }
 

@@ -72,11 +72,11 @@ pub(super) async fn submit(
         return settle(&app, earlier);
     }
     let purpose = purpose(&app, &body.purpose)?;
-    let authorization = authorization(&app, &session, purpose, body.action)?;
     if !app.store.is_confirmed(session.account_id, body.contact_id).await? {
         let detail = "contactId names no confirmed contact of this account";
         return Err(Problem::new(StatusCode::FORBIDDEN, "contact-unconfirmed", "Contact not confirmed", detail));
     }
+    let authorization = authorization(&app, &session, purpose, body.action)?;
     app.view.available().map_err(unavailable)?;
     let policy = app.view.policy(purpose).ok_or_else(|| unavailable(Unavailable::Chain))?;
     let wanted = Wanted {
@@ -208,7 +208,7 @@ fn unavailable(why: Unavailable) -> Problem {
     let (slug, title, detail, retry_after_s) = match why {
         Unavailable::Chain => ("chain-unavailable", "Chain unavailable", "the chain cannot be reached", 5),
         Unavailable::Paused => ("issuance-disabled", "Issuance disabled", "the contract is paused", 30),
-        Unavailable::NoRole | Unavailable::Unfunded => {
+        Unavailable::NoRole | Unavailable::Unfunded | Unavailable::Stalled => {
             ("issuance-disabled", "Issuance disabled", "the issuer cannot issue at the moment", 30)
         }
     };

@@ -1,5 +1,5 @@
-//! One at a time for what guesses at the same digits, so that of many answers at once a right one within the budget is
-//! not refused because wrong ones are still being compared. The limits themselves stand in the store.
+//! One guess at a time for an account, so that of many answers at once a right one within the budget is not refused
+//! because others are still being compared. The limits themselves stand in the store.
 
 use std::time::Duration;
 

@@ -9,7 +9,6 @@ use alloy::{
 };
 use otp_core::{
     chain::RpcFailure,
-    clock::now_ms,
     code::Seed,
     contract::{MAX_BATCH, OtpVerifier, OtpVerifier::OtpVerifierErrors},
     id::{Purpose, Slot, leaf},
@@ -33,11 +32,6 @@ impl Issuer {
     /// Issues per purpose: at once where nothing is in flight, else as soon as a full batch waits.
     pub(super) async fn compose(&self, in_flight: usize, head: Head) -> Result<(), IssuingError> {
         let store = &self.parts.store;
-        let oldest_ms = now_ms() - i64::try_from(self.parts.issue.deadline_s * 1_000).unwrap_or(i64::MAX);
-        let late = store.fail_queued(None, oldest_ms, "the chain did not take it in time; ask again").await?;
-        if late > 0 {
-            tracing::warn!(requests = late, "requests failed: they waited longer than issue.deadline_seconds");
-        }
         if self.parts.view.available() == Err(Unavailable::Paused) {
             return Ok(());
         }
@@ -60,7 +54,9 @@ impl Issuer {
     async fn issue(&self, purpose: Purpose, head: Head) -> Result<u64, IssuingError> {
         let store = &self.parts.store;
         let requests = store.queued(purpose, MAX_BATCH).await?;
-        let (nonce, first) = store.next_numbers(self.lease.issuer, purpose).await?;
+        let (next_nonce, first) = store.next_numbers(self.lease.issuer, purpose).await?;
+        // Somebody may have used the key by hand, to cancel for instance: what the chain counted is gone.
+        let nonce = next_nonce.max(self.latest_nonce().await?);
         let mut codes = Vec::with_capacity(requests.len());
         for (serial, request) in (first..).zip(&requests) {
             codes.push((request.id, self.id_of(request, purpose, serial)?));

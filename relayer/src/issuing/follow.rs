@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::{
     consensus::{Transaction, TxEnvelope},
     eips::{BlockId, eip2718::Decodable2718},
-    primitives::B256,
+    primitives::{B256, Bytes},
     providers::Provider,
     rpc::types::TransactionReceipt,
     sol_types::SolEvent,
@@ -17,29 +17,53 @@ use otp_core::{
     store::{MinedAt, OpenBatch, SignedTransaction},
 };
 
-use super::{Head, Issuer, IssuingError, transaction::Fees};
+use super::{
+    Head, Issuer, IssuingError,
+    transaction::{Draft, Fees},
+};
+
+/// What a plain transfer costs (EIP-2718 type 2, no data).
+const TRANSFER_GAS: u64 = 21_000;
+
+/// Why requests fail whose batch was not mined in time.
+const TOO_LATE: &str = "the chain did not take it in time; ask again";
+/// Why requests fail whose batch was mined without effect.
+const REFUSED: &str =
+    "the chain refused it: it was mined after its deadline, or the contract was paused meanwhile; ask again";
 
 impl Issuer {
-    /// Looks at every open batch once; returns how many are still in flight.
+    /// Looks at every open batch once; returns how many are still in flight. A batch of which the node makes no sense
+    /// holds up no other.
     pub(super) async fn follow(&self, open: &[OpenBatch], head: Head) -> Result<usize, IssuingError> {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
         let mut in_flight = 0;
         for batch in open {
-            if let Some(mined) = batch.mined {
-                if self.still_mined(batch, mined, head, reorged).await? {
-                    continue;
+            match self.follow_one(batch, head, reorged).await {
+                Ok(true) => {}
+                Ok(false) => in_flight += 1,
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(batch_id = batch.id, %error, "a batch cannot be followed now");
+                    in_flight += 1;
                 }
-                // Pools take reorged transactions back, but no rule makes them.
-                self.publish(batch).await;
-            }
-            if !self.settle(batch, head).await? {
-                in_flight += 1;
+                Err(error) => return Err(error),
             }
         }
         Ok(in_flight)
     }
 
-    /// Whether a mined batch is where it was; makes it final once it is deep enough.
+    /// Whether the batch's nonce is used, as far as the chain can be trusted today.
+    async fn follow_one(&self, batch: &OpenBatch, head: Head, reorged: bool) -> Result<bool, IssuingError> {
+        if let Some(mined) = batch.mined {
+            if self.still_mined(batch, mined, head, reorged).await? {
+                return Ok(true);
+            }
+            // Pools take reorged transactions back, but no rule makes them.
+            self.publish(batch).await;
+        }
+        self.settle(batch, head).await
+    }
+
+    /// Whether a batch is in the block where it was; settles it for good once that is deep enough.
     async fn still_mined(
         &self,
         batch: &OpenBatch,
@@ -47,7 +71,7 @@ impl Issuer {
         head: Head,
         reorged: bool,
     ) -> Result<bool, IssuingError> {
-        let deep = head.number >= mined.block_number + self.parts.issue.confirmations;
+        let deep = head.number >= mined.block_number.saturating_add(self.parts.issue.confirmations);
         if !reorged && !deep {
             return Ok(true);
         }
@@ -76,7 +100,13 @@ impl Issuer {
             self.parts.store.requeue_batch(self.lease, batch.id).await?;
             return Ok(true);
         }
-        self.send_again(batch, head).await?;
+        if head.timestamp_s > batch.deadline && !batch.late {
+            tracing::warn!(batch_id = batch.id, nonce = batch.nonce, "a batch is past its deadline: freeing its nonce");
+            self.parts.store.mark_late(self.lease, batch.id, TOO_LATE).await?;
+            self.replace(batch, head, true).await?;
+        } else {
+            self.send_again(batch, head).await?;
+        }
         Ok(false)
     }
 
@@ -93,22 +123,35 @@ impl Issuer {
             return Ok(false);
         };
         let tx_hash = receipt.transaction_hash;
-        if !receipt.status() {
-            tracing::warn!(batch_id = batch.id, %tx_hash, block_number, "a batch reverted");
-            let why = "the chain refused it: it was mined after its deadline, or the contract was paused; ask again";
-            self.parts.store.fail_batch(self.lease, batch.id, why).await?;
+        let mined = MinedAt { tx_hash, block_number, block_hash };
+        let cancelled = receipt.to == Some(self.lease.issuer);
+        if !receipt.status() || cancelled {
+            tracing::warn!(batch_id = batch.id, %tx_hash, block_number, cancelled, "a batch issued nothing");
+            let why = if cancelled { TOO_LATE } else { REFUSED };
+            self.parts.store.mark_void(self.lease, batch.id, &mined, why).await?;
             return Ok(true);
         }
         if !self.has_event(batch, receipt) {
             tracing::error!(batch_id = batch.id, %tx_hash, "the node shows a receipt without the batch's event");
             return Ok(false);
         }
-        let contract = OtpVerifier::new(self.parts.chain.deployment.verifier, &self.parts.node);
-        let policy = contract.policyOf(batch.purpose.bytes32()).block(BlockId::hash(block_hash)).call().await?;
-        let mined = MinedAt { tx_hash, block_number, block_hash };
-        self.parts.store.mark_mined(self.lease, batch.id, &mined, policy.maxAttempts).await?;
-        tracing::info!(batch_id = batch.id, size = batch.size, %tx_hash, block_number, gas_used = receipt.gas_used, "batch mined");
+        let max_attempts = self.max_attempts_at(batch, block_hash).await;
+        self.parts.store.mark_mined(self.lease, batch.id, &mined, max_attempts).await?;
+        let (size, gas_used) = (batch.size, receipt.gas_used);
+        tracing::info!(batch_id = batch.id, size, %tx_hash, block_number, gas_used, "batch mined");
         Ok(true)
+    }
+
+    /// The policy's limit at the block that issued. A node that pruned that state leaves the limit as it was accepted.
+    async fn max_attempts_at(&self, batch: &OpenBatch, block_hash: B256) -> Option<u8> {
+        let contract = OtpVerifier::new(self.parts.chain.deployment.verifier, &self.parts.node);
+        match contract.policyOf(batch.purpose.bytes32()).block(BlockId::hash(block_hash)).call().await {
+            Ok(policy) => Some(policy.maxAttempts).filter(|attempts| *attempts > 0),
+            Err(error) => {
+                tracing::warn!(batch_id = batch.id, %error, "the policy at the issuing block is not to be had");
+                None
+            }
+        }
     }
 
     fn has_event(&self, batch: &OpenBatch, receipt: &TransactionReceipt) -> bool {
@@ -121,26 +164,33 @@ impl Issuer {
             .any(|log| OtpVerifier::OtpBatchSet::decode_log(&log.inner).is_ok_and(|log| ours(log.data)))
     }
 
-    /// Replaces a transaction that is not mined after `issue.replace_after_ms`, up to the fee cap; publishes the last
-    /// form again where the cap stops the raise.
+    /// Replaces a transaction that is not mined after `issue.replace_after_ms`.
     async fn send_again(&self, batch: &OpenBatch, head: Head) -> Result<(), IssuingError> {
         let Some(last) = batch.transactions.last() else { return Ok(()) };
         let age = Duration::from_millis(u64::try_from(now_ms() - last.signed_at_ms).unwrap_or_default());
-        if age < self.parts.issue.replace_after {
-            return Ok(());
-        }
+        if age < self.parts.issue.replace_after { Ok(()) } else { self.replace(batch, head, batch.late).await }
+    }
+
+    /// Signs and sends the next form with higher fees, up to the fee cap; at the cap the last form is published again.
+    /// The contents stay, unless the batch is too late to issue anything: then nothing is sent to ourselves, which frees
+    /// the nonce at the least cost.
+    async fn replace(&self, batch: &OpenBatch, head: Head, cancel: bool) -> Result<(), IssuingError> {
+        let Some(last) = batch.transactions.last() else { return Ok(()) };
         let fees = Fees { max_fee_wei: last.max_fee_per_gas_wei, priority_fee_wei: last.max_priority_fee_per_gas_wei };
-        match (fees.replacement(&self.parts.issue, head.base_fee_wei), decode(last)) {
-            (Some(fees), Some(former)) => {
-                let draft = self.draft(batch.nonce, former.gas_limit(), former.input().clone());
-                let next = draft.sign(&self.parts.signer, fees).await?;
-                self.parts.store.add_transaction(self.lease, batch.id, &next).await?;
-                let max_fee_wei = fees.max_fee_wei;
-                tracing::warn!(batch_id = batch.id, nonce = batch.nonce, max_fee_wei, "replacing a stuck transaction");
-                self.send(&next.raw, next.hash).await;
-            }
-            _ => self.publish(batch).await,
-        }
+        let (Some(fees), Some(former)) = (fees.replacement(&self.parts.issue, head.base_fee_wei), decode(last)) else {
+            self.publish(batch).await;
+            return Ok(());
+        };
+        let draft = if cancel {
+            Draft { to: self.lease.issuer, ..self.draft(batch.nonce, TRANSFER_GAS, Bytes::new()) }
+        } else {
+            self.draft(batch.nonce, former.gas_limit(), former.input().clone())
+        };
+        let next = draft.sign(&self.parts.signer, fees).await?;
+        self.parts.store.add_transaction(self.lease, batch.id, &next).await?;
+        let max_fee_wei = fees.max_fee_wei;
+        tracing::warn!(batch_id = batch.id, nonce = batch.nonce, max_fee_wei, cancel, "replacing a stuck transaction");
+        self.send(&next.raw, next.hash).await;
         Ok(())
     }
 
@@ -165,12 +215,10 @@ fn decode(transaction: &SignedTransaction) -> Option<TxEnvelope> {
     TxEnvelope::decode_2718(&mut transaction.raw.as_slice()).ok()
 }
 
-/// The node's pool or chain has this very transaction.
+/// The node's pool has this very transaction.
 fn is_known(error: &RpcFailure) -> bool {
     error.as_error_resp().is_some_and(|answer| {
         let text = answer.message.to_lowercase();
-        ["already known", "already imported", "known transaction", "nonce too low"]
-            .iter()
-            .any(|known| text.contains(known))
+        ["already known", "already imported", "known transaction"].iter().any(|known| text.contains(known))
     })
 }

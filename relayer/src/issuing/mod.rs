@@ -14,6 +14,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use alloy::{eips::BlockNumberOrTag, primitives::B256, providers::Provider};
 use otp_core::{
     chain::{self, Node, RpcFailure},
+    clock::now_ms,
     contract::OtpVerifier,
     seal::{Keyring, SealError},
     store::{Lease, Store, StoreError},
@@ -27,6 +28,9 @@ use crate::{
     signer::IssuerSigner,
 };
 
+/// So many turns in a row may fail before issuance answers 503.
+const FORGIVEN_FAILURES: u32 = 3;
+
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuingError {
@@ -34,7 +38,7 @@ pub enum IssuingError {
     #[error("node: {}", chain::brief(.0))]
     Rpc(#[from] RpcFailure),
     /// A contract call; the same.
-    #[error("contract call failed")]
+    #[error("contract call failed: {0}")]
     Contract(#[from] alloy::contract::Error),
     /// The signer; the same.
     #[error("signer: {0}")]
@@ -121,6 +125,7 @@ impl Issuer {
     /// # Errors
     /// When the store fails or the lock file cannot be made; a node that does not answer is waited for.
     pub async fn start(parts: Parts, shutdown: &CancellationToken) -> Result<Option<Self>, IssuingError> {
+        parts.view.set_stalled(true);
         let lock = tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
             lock = lease::KeyLock::wait(&parts.store_path, parts.signer.address()) => lock.map_err(IssuingError::Lock)?,
@@ -129,8 +134,12 @@ impl Issuer {
         let issuer = Self { parts, lease, _lock: lock, seen: None };
         tracing::info!(issuer = %lease.issuer, fence = lease.fence, "holding the issuer key");
         loop {
+            issuer.fail_late_requests().await?;
             match issuer.align().await {
-                Ok(()) => return Ok(Some(issuer)),
+                Ok(()) => {
+                    issuer.parts.view.set_stalled(false);
+                    return Ok(Some(issuer));
+                }
                 Err(e) if !e.is_retryable() => return Err(e),
                 Err(error) => tracing::warn!(%error, "cannot align with the chain yet"),
             }
@@ -146,15 +155,21 @@ impl Issuer {
     /// # Errors
     /// When another process took the key, or a seed does not open.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), IssuingError> {
+        let mut failures = 0u32;
         while !shutdown.is_cancelled() {
             let pause = match self.turn().await {
-                Ok(()) => self.parts.chain.poll,
+                Ok(()) => {
+                    failures = 0;
+                    self.parts.chain.poll
+                }
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(%error, "issuing pauses");
+                    failures = failures.saturating_add(1);
                     self.parts.chain.poll.max(Duration::from_secs(1))
                 }
                 Err(e) => return Err(e),
             };
+            self.parts.view.set_stalled(failures > FORGIVEN_FAILURES);
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.parts.wake.notified() => {}
@@ -169,11 +184,23 @@ impl Issuer {
     /// # Errors
     /// [`IssuingError`]; what was stored before stays and is taken up by the next turn.
     pub async fn turn(&mut self) -> Result<(), IssuingError> {
+        self.fail_late_requests().await?;
         let head = self.head().await?;
         let open = self.parts.store.open_batches(self.lease.issuer).await?;
         let in_flight = self.follow(&open, head).await?;
         self.seen = Some(head);
         self.compose(in_flight, head).await
+    }
+
+    /// Whoever waited too long is told, also while nothing can be issued.
+    async fn fail_late_requests(&self) -> Result<(), IssuingError> {
+        let patience_ms = i64::try_from(self.parts.issue.deadline_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let why = "the chain did not take it in time; ask again";
+        let late = self.parts.store.fail_queued(None, now_ms().saturating_sub(patience_ms), why).await?;
+        if late > 0 {
+            tracing::warn!(requests = late, "requests failed: they waited longer than issue.deadline_seconds");
+        }
+        Ok(())
     }
 
     async fn head(&self) -> Result<Head, RpcFailure> {

@@ -46,6 +46,7 @@ pub(crate) const ADMIN_TOKEN: &str = "the-admin-token";
 pub(crate) struct Setup {
     pub(crate) session_ttl: Duration,
     pub(crate) fresh_for: Duration,
+    pub(crate) max_head_age: Duration,
     pub(crate) cooldown: Duration,
     pub(crate) confirmation_ttl: Duration,
     pub(crate) allow_blind_actions: bool,
@@ -56,6 +57,7 @@ impl Default for Setup {
         Self {
             session_ttl: Duration::from_secs(900),
             fresh_for: Duration::from_secs(600),
+            max_head_age: Duration::from_secs(86_400),
             cooldown: Duration::ZERO,
             confirmation_ttl: Duration::from_secs(600),
             allow_blind_actions: false,
@@ -155,8 +157,15 @@ impl TestApp {
         }
         let deployment = otp_core::id::Deployment { chain_id: deployment.chain_id, verifier: deployment.verifier };
         let purposes: Vec<Purpose> = ["login", "withdraw", "unheard-of"].map(|name| name.parse().unwrap()).to_vec();
-        let watched = Watched { deployment, issuer: issuer.address(), min_balance_wei: U256::from(1), purposes };
-        let view = ChainView::new(watched, setup.fresh_for);
+        let watched = Watched {
+            deployment,
+            issuer: issuer.address(),
+            min_balance_wei: U256::from(1),
+            purposes,
+            fresh_for: setup.fresh_for,
+            max_head_age: setup.max_head_age,
+        };
+        let view = ChainView::new(watched);
         view.refresh(&anvil.node).await.unwrap();
         let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
         let wrapper = KeyWrapper::File(folder.path().join("master.key"));

@@ -35,6 +35,7 @@ impl TestApp {
                 rpc_timeout: Duration::from_secs(10),
                 poll: Duration::from_millis(50),
                 fresh_for: Duration::from_secs(10),
+                max_head_age: Duration::from_secs(86_400),
             },
             issue: IssueConfig {
                 deadline_s: 300,

@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use alloy::{
+    consensus::Transaction,
     primitives::{B256, U256},
     providers::{Provider, ext::AnvilApi},
     sol_types::SolCall,
@@ -264,4 +265,83 @@ async fn an_older_database_skips_the_numbers_that_the_chain_has_seen() {
     world.mine().await;
     assert_eq!(world.serial_of(requests[0]).await, 7);
     assert_eq!(world.status_on_chain(requests[0]).await, ISSUED);
+}
+
+#[tokio::test]
+async fn a_batch_that_reverted_and_is_reorged_out_is_followed_again_and_its_requests_are_told_better() {
+    let world = World::new().await;
+    let requests = world.accept("withdraw", 2).await;
+    let mut issuer = world.issuer().await;
+    issuer.turn().await.unwrap();
+    let batch = world.pooled().await[0];
+    // The guardian's pause pays more and comes first in the block.
+    world.send_as(&world.guardian, world.deployment.verifier, OtpVerifier::pauseCall {}.abi_encode()).await;
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    assert!(world.failure_of(requests[0]).await.unwrap().contains("refused"));
+
+    let _: serde_json::Value =
+        world.anvil.node.raw_request("anvil_reorg".into(), serde_json::json!([1, []])).await.unwrap();
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    assert!(world.pooled().await.contains(&batch), "the same bytes wait again");
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    for request in requests {
+        assert_eq!(world.failure_of(request).await, None);
+        assert_eq!(world.status_on_chain(request).await, ISSUED);
+    }
+    // Nothing is stuck behind it.
+    let next = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    assert_eq!(world.status_on_chain(next[0]).await, ISSUED);
+}
+
+#[tokio::test]
+async fn a_batch_that_nobody_mined_in_time_is_told_and_its_nonce_is_freed() {
+    let world = World::new().await;
+    let requests = world.accept("withdraw", 2).await;
+    let mut issuer = world.issuer().await;
+    issuer.turn().await.unwrap();
+    let hash = world.pooled().await[0];
+    world.anvil.node.anvil_drop_transaction(hash).await.unwrap();
+    world.anvil.node.anvil_increase_time(301).await.unwrap();
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    assert!(world.failure_of(requests[0]).await.unwrap().contains("ask again"), "told before anything is mined");
+    let cancellation = world.pooled().await;
+    assert_eq!(cancellation.len(), 1);
+    let sent = world.anvil.node.get_transaction_by_hash(cancellation[0]).await.unwrap().unwrap();
+    assert_eq!(sent.inner.to(), Some(world.signer.address()), "nothing to ourselves");
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    let next = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    assert_eq!(world.status_on_chain(next[0]).await, ISSUED);
+    assert_eq!(world.serial_of(next[0]).await, 2, "the numbers of the late batch are skipped");
+}
+
+#[tokio::test]
+async fn a_nonce_used_by_hand_while_nothing_was_in_flight_delays_nothing() {
+    let world = World::new().await;
+    let mut issuer = world.issuer().await;
+    world.send_as(&world.signer, world.wallet, Vec::new()).await;
+    world.mine().await;
+    let requests = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    assert_eq!(world.status_on_chain(requests[0]).await, ISSUED);
+}
+
+#[tokio::test]
+async fn requests_are_told_in_time_while_nothing_can_be_issued() {
+    let world = World::new().await;
+    world.send_as(&world.guardian, world.deployment.verifier, OtpVerifier::pauseCall {}.abi_encode()).await;
+    world.mine().await;
+    let requests = world.accept("withdraw", 1).await;
+    let mut issuer = world.start(world.parts_with(|issue| issue.deadline_s = 0)).await;
+    assert!(issuer.turn().await.is_err() || world.failure_of(requests[0]).await.is_some());
+    assert!(world.failure_of(requests[0]).await.unwrap().contains("ask again"));
 }

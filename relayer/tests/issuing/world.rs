@@ -125,6 +125,8 @@ impl World {
             issuer: self.signer.address(),
             min_balance_wei: U256::from(1),
             purposes: vec![purpose("login"), purpose("withdraw")],
+            fresh_for: Duration::from_secs(10),
+            max_head_age: Duration::from_secs(86_400),
         };
         let mut issue = IssueConfig {
             deadline_s: 300,
@@ -145,9 +147,10 @@ impl World {
                 rpc_timeout: Duration::from_secs(10),
                 poll: Duration::from_millis(50),
                 fresh_for: Duration::from_secs(10),
+                max_head_age: Duration::from_secs(86_400),
             },
             issue,
-            view: ChainView::new(watched, Duration::from_secs(10)),
+            view: ChainView::new(watched),
             signer: Arc::new(self.signer.clone()),
             wake: Arc::new(Notify::new()),
         }

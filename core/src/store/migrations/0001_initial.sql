@@ -77,6 +77,7 @@ CREATE TABLE requests (
     payload_hash         BLOB    CHECK (length(payload_hash) = 32),
     authorization_sealed BLOB    NOT NULL,
     created_at_ms        INTEGER NOT NULL,
+    queued_at_ms         INTEGER NOT NULL,
     state                TEXT    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'batched', 'failed')),
     failure              TEXT,
     failed_at_ms         INTEGER,
@@ -127,14 +128,17 @@ CREATE TABLE batches (
     nonce         INTEGER NOT NULL,
     deadline      INTEGER NOT NULL,
     created_at_ms INTEGER NOT NULL,
-    state         TEXT    NOT NULL DEFAULT 'signed' CHECK (state IN ('signed', 'mined', 'final', 'dead')),
+    -- late: past its deadline and being cancelled; void: its nonce was mined without effect. Both, like mined, are
+    -- followed until they are final or dead.
+    state         TEXT    NOT NULL DEFAULT 'signed'
+                          CHECK (state IN ('signed', 'late', 'mined', 'void', 'final', 'dead')),
     tx_hash       BLOB,
     block_number  INTEGER,
     block_hash    BLOB,
     UNIQUE (issuer, purpose, first),
     UNIQUE (issuer, nonce)
 ) STRICT;
-CREATE INDEX batches_open ON batches (issuer, nonce) WHERE state IN ('signed', 'mined');
+CREATE INDEX batches_open ON batches (issuer, nonce) WHERE state NOT IN ('final', 'dead');
 
 -- Every signed form of a batch's transaction; all have the batch's nonce and contents and differ in fees alone.
 CREATE TABLE transactions (
