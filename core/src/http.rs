@@ -1,6 +1,8 @@
 //! What the HTTP faces of both daemons share: problems (RFC 9457), request ids, strict JSON bodies, serving with a
 //! drain, and the admin token.
 
+mod serve;
+
 use std::{convert::Infallible, io, net::SocketAddr, path::Path, time::Duration};
 
 use axum::{
@@ -14,15 +16,13 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::serve::serve;
 use crate::{seal::SealError, store::StoreError};
 
 /// Bodies above this are refused.
 pub const MAX_BODY: usize = 16 * 1024;
-/// How long requests in flight may take to finish once shutdown began.
-const DRAIN: Duration = Duration::from_secs(5);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
@@ -224,20 +224,6 @@ pub fn answer<T: Serialize>(status: StatusCode, body: &T) -> Response {
 /// One header as text.
 pub fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// Serves until `shutdown`, then lets requests in flight finish for a few seconds.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    let stop = shutdown.clone();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await });
-    tokio::select! {
-        ended = async { serving.await } => ended,
-        () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
-    }
 }
 
 /// Binds an address; the error says which.
