@@ -17,7 +17,7 @@ mod requests;
 mod status;
 mod story;
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -77,9 +77,9 @@ impl Store {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
+        create_private(path).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
@@ -110,6 +110,15 @@ impl Store {
     }
 }
 
+/// Makes the file where there is none, for nobody else to read; SQLite gives its companions the same mode. One that is
+/// there is not even opened: closing it would end the locks that this process holds on it.
+fn create_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Both daemons may start on an empty file at once; the second one's attempt then fails on a table that exists by now,
 /// and succeeds when it looks again.
 async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -121,4 +130,23 @@ async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(migrator.run(pool).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn nobody_else_reads_the_database_or_its_companions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let store = Store::open(&path).await.unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 3, "the file, its log and the log's index");
+        for file in files {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        }
+        store.close().await;
+    }
 }
