@@ -10,6 +10,11 @@ use super::plain;
 
 /// The most fields that are shown.
 const FIELDS: usize = 24;
+/// Room in bytes for our own words in a letter, and for what stands around a name and its value.
+const WORDS: usize = 4 * 1024;
+const LINE: usize = 64;
+/// The most bytes that one of a text takes in HTML: `&quot;`.
+const ESCAPED: usize = 6;
 
 /// A message without its envelope.
 #[derive(Debug)]
@@ -45,11 +50,12 @@ pub struct CodeLetter<'a> {
 #[must_use]
 pub fn code(letter: &CodeLetter<'_>) -> Letter {
     let (reference, purpose) = (plain::name(letter.reference), plain::name(letter.purpose));
-    let mut body = Body::new(&format!("Your code for {purpose}"));
+    let lines = authorised(letter.authorization, letter.wallet);
+    let mut body = Body::new(&format!("Your code for {purpose}"), room(letter.link, &lines));
     body.digits(letter.digits);
     body.line(&format!("Reference: {reference}. The page that asked for the code shows the same one."));
     body.heading("What it authorises");
-    body.list(&authorised(letter.authorization, letter.wallet));
+    body.list(&lines);
     body.line(&format!("It expires at {}.", moment(letter.expiry)));
     body.heading("How to use it");
     body.line("Enter the digits where you asked for them, or open this link, which carries the whole code:");
@@ -65,7 +71,7 @@ pub fn code(letter: &CodeLetter<'_>) -> Letter {
 pub fn confirmation(digits: &Digits, from_ms: i64, until_ms: i64) -> Letter {
     let minutes = until_ms.saturating_sub(from_ms).max(0).unsigned_abs().div_ceil(60_000);
     let until = moment(until_ms.max(0).unsigned_abs() / 1_000);
-    let mut body = Body::new("Confirm this address");
+    let mut body = Body::new("Confirm this address", 0);
     body.digits(digits);
     body.line("Enter the digits where you added this address. One-time codes for your wallet will then come here.");
     body.line(&format!("They are valid for {minutes} minutes, until {until}."));
@@ -98,6 +104,11 @@ fn authorised(authorization: &Authorization, wallet: Address) -> Vec<(String, St
     lines
 }
 
+/// Bytes that link and list need at most in the text.
+fn room(link: &str, lines: &[(String, String)]) -> usize {
+    link.len() + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
+}
+
 /// `02:31:07 UTC on 22 November 2026`
 fn moment(unix_s: u64) -> String {
     let format = format_description!("[hour]:[minute]:[second] UTC on [day padding:none] [month repr:long] [year]");
@@ -115,10 +126,11 @@ struct Body {
 }
 
 impl Body {
-    fn new(title: &str) -> Self {
+    /// `room`: for link and list, see [`room`].
+    fn new(title: &str, room: usize) -> Self {
         // Room for the whole letter, so that the digits are not left behind in a buffer that was outgrown.
-        let mut text = Zeroizing::new(String::with_capacity(32 * 1024));
-        let mut html = Zeroizing::new(String::with_capacity(128 * 1024));
+        let mut text = Zeroizing::new(String::with_capacity(WORDS + room));
+        let mut html = Zeroizing::new(String::with_capacity(WORDS + ESCAPED * room));
         text.push_str(title);
         text.push('\n');
         let title = plain::html(title);

@@ -6,14 +6,29 @@ const MOST: usize = 300;
 /// The longest run of digits that is left together.
 const RUN: usize = 4;
 
-/// Whether six or more digits, of any script, stand in a row.
+/// Whether six or more digits, of any script, stand in a row or look as if they did.
 #[must_use]
 pub fn has_six_digits(text: &str) -> bool {
     let mut run = 0;
     text.chars().any(|c| {
-        run = if c.is_numeric() { run + 1 } else { 0 };
+        run = run_after(run, c);
         run >= 6
     })
+}
+
+/// How long a run of digits is after one more character.
+fn run_after(run: usize, c: char) -> usize {
+    match c {
+        c if c.is_numeric() => run + 1,
+        c if separates(c) => 0,
+        _ => run,
+    }
+}
+
+/// Whether a person sees digits before and after this as two. ASCII alone can be trusted with that, and not all of it:
+/// marks that sit on a digit or around it, dots and signs of other scripts can be next to nothing to look at.
+const fn separates(c: char) -> bool {
+    c.is_ascii() && !c.is_ascii_digit() && !matches!(c, '\'' | '`' | '^' | '_' | '~' | '|')
 }
 
 /// A value as a requester gave it. Numbers are grouped by thousands and hex by fours; everything else stands in quotes.
@@ -79,9 +94,9 @@ fn clean(text: &str) -> String {
             }
             '"' | '\u{201C}'..='\u{201F}' | '\u{FF02}' => cleaned.push('\''),
             // dots of other scripts, which host names allow in place of '.'
-            '\u{3002}' | '\u{FF0E}' | '\u{FF61}' => cleaned.push('.'),
+            '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => cleaned.push('.'),
             '\u{FF20}' | '\u{FE6B}' => cleaned.push('@'),
-            '\u{FF1A}' => cleaned.push(':'),
+            '\u{FE55}' | '\u{FF1A}' => cleaned.push(':'),
             other => cleaned.push(other),
         }
     }
@@ -95,10 +110,11 @@ const fn is_invisible(c: char) -> bool {
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
         | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
-        | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{13430}'..='\u{1345F}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D159}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Breaks what mail programs make links of: `a.b`, `a:b`, `a@b`.
+/// Breaks what mail programs make links of: `a.b`, `a:b`, `://`, `a@b`.
 fn defang(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut result = String::with_capacity(text.len());
@@ -107,7 +123,7 @@ fn defang(text: &str) -> String {
         let after = chars.get(i + 1).is_some_and(|c| !c.is_whitespace());
         match c {
             '.' if before && after => result.push_str("[.]"),
-            ':' if before && after => result.push_str("[:]"),
+            ':' if after => result.push_str("[:]"),
             '@' => result.push_str("[at]"),
             other => result.push(*other),
         }
@@ -123,20 +139,22 @@ fn is_hex(word: &str) -> bool {
 fn group(text: &str) -> String {
     let mut result = String::with_capacity(text.len() * 5 / 4);
     let mut rest = text;
-    let mut before = ' ';
+    let (mut before, mut run) = (' ', 0);
     while let Some(first) = rest.chars().next() {
         let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len()).max(first.len_utf8());
         let (word, tail) = rest.split_at(end);
         let after = tail.chars().next().unwrap_or(' ');
         let alone = !matches!(before, '.' | ',') && !matches!(after, '.' | ',');
         let alone = alone || (after == ',' && tail[1..].starts_with(' ') && !matches!(before, '.' | ','));
+        let alone = alone && separates(before) && separates(after);
         if alone && word.bytes().all(|b| b.is_ascii_digit()) {
             result.push_str(&thousands(word));
         } else if is_hex(word) {
             result.push_str("0x");
             result.push_str(&word.as_bytes()[2..].chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" "));
+            run = RUN;
         } else {
-            push_broken(&mut result, word);
+            run = push_broken(&mut result, word, run);
         }
         before = word.chars().next_back().unwrap_or(' ');
         rest = tail;
@@ -155,16 +173,17 @@ fn thousands(digits: &str) -> String {
     result
 }
 
-fn push_broken(result: &mut String, word: &str) {
-    let mut run = 0;
+/// `run` and the result: how many digits stand together before and after the word.
+fn push_broken(result: &mut String, word: &str, mut run: usize) -> usize {
     for c in word.chars() {
-        run = if c.is_numeric() { run + 1 } else { 0 };
+        run = run_after(run, c);
         if run > RUN {
             result.push(' ');
             run = 1;
         }
         result.push(c);
     }
+    run
 }
 
 #[cfg(test)]
@@ -194,14 +213,36 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_dropped() {
+        assert_eq!(name("://x"), "[:]//x");
+        assert_eq!(value("www\u{2024}evil\u{FE52}example\u{FE55}80"), "\"www[.]evil[.]example[:]80\"");
         assert_eq!(value("a\u{202E}b\u{200B}c\u{0}d\u{E0041}"), "\"abc d\"");
     }
 
     #[test]
     fn digits_of_any_script_and_behind_any_trick_stay_broken() {
-        for text in
-            ["482913", "x482913y", "４８２９１３", "٤٨٢٩١٣", "48\u{200B}2913", "1,482913", "0.482913", "0x482913"]
-        {
+        for text in [
+            "482913",
+            "x482913y",
+            "４８２９１３",
+            "٤٨٢٩١٣",
+            "48\u{200B}2913",
+            "1,482913",
+            "0.482913",
+            "0x482913",
+            "4\u{20E3}8\u{20E3}2\u{20E3}9\u{20E3}1\u{20E3}3\u{20E3}",
+            "4\u{FE0F}\u{20E3}8\u{FE0F}\u{20E3}2913",
+            "4\u{301}8\u{363}2\u{64E}913",
+            "482\u{13430}913",
+            "482\u{1D159}913",
+            "482\u{B7}913",
+            "482\u{2027}913",
+            "482'913",
+            "482\"913",
+            "0x48\u{B7}2913",
+        ] {
+            let seen: String = value(text).chars().filter(|c| c.is_numeric() || separates(*c)).collect();
+            let longest = seen.split(|c: char| !c.is_numeric()).map(|run| run.chars().count()).max();
+            assert!(longest <= Some(RUN), "{text} became {}", value(text));
             assert!(!has_six_digits(&value(text)), "{text} became {}", value(text));
             assert!(!has_six_digits(&name(text)) && !has_six_digits(&own(text)), "{text}");
         }
