@@ -19,9 +19,15 @@ pub enum SendError {
     /// The server will never take this message.
     #[error("refused for good (SMTP {0})")]
     Refused(u16),
-    /// The server did not take it now, or does not take our login.
+    /// The server did not take it now.
     #[error("not taken now (SMTP {0})")]
     Later(u16),
+    /// The server does not take our login.
+    #[error("login refused (SMTP {0}): check mail.username and mail.password")]
+    Login(u16),
+    /// The server has no STARTTLS or no login that we know.
+    #[error("the server does not offer what mail.security or mail.username asks for")]
+    Unfit,
     /// No answer: the server may have taken the message or not.
     #[error("no answer ({0})")]
     NoAnswer(&'static str),
@@ -37,7 +43,7 @@ impl SendError {
     /// Whether it is the server that fails, and not this message that it does not want.
     #[must_use]
     pub const fn is_about_server(self) -> bool {
-        matches!(self, Self::NoAnswer(_) | Self::Later(500..))
+        matches!(self, Self::NoAnswer(_) | Self::Login(_) | Self::Unfit)
     }
 }
 
@@ -46,6 +52,7 @@ impl SendError {
 pub struct Postman {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     timeout: Duration,
+    server: String,
 }
 
 impl Postman {
@@ -67,7 +74,14 @@ impl Postman {
         if let Some((username, password)) = &config.credentials {
             builder = builder.credentials(Credentials::new(username.clone(), password.expose().clone()));
         }
-        Ok(Self { transport: builder.build(), timeout: config.timeout })
+        let server = format!("{}:{}", config.host, config.port);
+        Ok(Self { transport: builder.build(), timeout: config.timeout, server })
+    }
+
+    /// Host and port, for logs.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// Whether the server answers and takes our login.
@@ -97,6 +111,9 @@ impl Postman {
 }
 
 fn classify(error: &Error) -> SendError {
+    if error.is_client() {
+        return SendError::Unfit;
+    }
     let Some(code) = error.status().map(u16::from) else {
         return SendError::NoAnswer(match error {
             e if e.is_timeout() => "timed out",
@@ -105,7 +122,62 @@ fn classify(error: &Error) -> SendError {
             _ => "connection failed or broke",
         });
     };
-    // 53x (RFC 4954) and 454 speak of our login or of TLS, not of the message: an operator can mend that.
-    let about_login = (530..=539).contains(&code);
-    if error.is_permanent() && !about_login { SendError::Refused(code) } else { SendError::Later(code) }
+    match code {
+        // RFC 4954: of our login, not of the message; an operator can mend that.
+        530..=539 => SendError::Login(code),
+        _ if error.is_permanent() => SendError::Refused(code),
+        _ => SendError::Later(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use otp_core::secret::Secret;
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What the probe says of a server that answers EHLO with `hello` and everything else with `rest`.
+    async fn probe(security: MailSecurity, hello: &'static str, rest: &'static str) -> SendError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            stream.write_all(b"220 test\r\n").await.unwrap();
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                let answer = if line.starts_with("EHLO") { hello } else { rest };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                line.clear();
+            }
+        });
+        let config = MailConfig {
+            host: "127.0.0.1".to_owned(),
+            port,
+            security,
+            credentials: Some(("codes".to_owned(), Secret::new("hunter2".to_owned()))),
+            from: "codes@otp.example".parse().unwrap(),
+            timeout: Duration::from_secs(5),
+        };
+        let postman = Postman::new(&config, 1).unwrap();
+        assert_eq!(postman.server(), format!("127.0.0.1:{port}"));
+        postman.probe().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn each_fault_that_an_operator_can_mend_has_words_of_its_own() {
+        for security in [MailSecurity::StartTls, MailSecurity::None] {
+            let lacking = probe(security, "250 test\r\n", "250 ok\r\n").await;
+            assert_eq!(lacking, SendError::Unfit, "{security:?}: neither STARTTLS nor AUTH is offered");
+        }
+        let refused = probe(MailSecurity::None, "250-test\r\n250 AUTH PLAIN LOGIN\r\n", "535 no\r\n").await;
+        assert_eq!(refused, SendError::Login(535));
+        for error in [SendError::Unfit, refused] {
+            assert!(error.is_retryable() && error.is_about_server());
+            assert!(error.to_string().contains("mail.username"));
+        }
+    }
 }
