@@ -134,7 +134,8 @@ impl Worker {
         let mut pause = self.config.retry_first;
         while let Err(error) = self.postman.probe().await {
             self.progress.mail_is(false);
-            tracing::warn!(%error, retry_in_ms = pause.as_millis(), "waiting for the mail server");
+            let server = self.postman.server();
+            tracing::warn!(server, %error, retry_in_ms = pause.as_millis(), "waiting for the mail server");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PROBE_PAUSE);
         }
@@ -147,7 +148,8 @@ impl Worker {
     /// When the database fails.
     pub async fn step(&self) -> Result<bool, StoreError> {
         let lease = i64::try_from((self.timeout + LEASE_MARGIN).as_millis()).unwrap_or(i64::MAX);
-        let Some(job) = self.store.claim_delivery(lease).await? else { return Ok(false) };
+        let head_s = self.progress.snapshot().head.map(|head| head.timestamp);
+        let Some(job) = self.store.claim_delivery(lease, head_s).await? else { return Ok(false) };
         let outcome = match self.compose(&job) {
             Ok(message) => self.hand_over(message).await,
             Err(failure) => Err(failure),
@@ -183,7 +185,8 @@ impl Worker {
         match (self.progress.mail_is(up), sent) {
             (true, _) if up => tracing::info!("the mail server works again"),
             (true, Err(error)) => {
-                tracing::warn!(%error, "the mail server fails: messages are tried again until they expire");
+                let server = self.postman.server();
+                tracing::warn!(server, %error, "the mail server fails: messages are tried again until they expire");
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Write, column};
+use super::{Store, StoreError, Write, column, issuance::signed};
 use crate::{clock::now_ms, id::Purpose};
 
 /// A message that this process has claimed and must send or settle.
@@ -17,7 +17,7 @@ pub struct Job {
     pub attempts: u32,
     /// The message's date.
     pub created_at_ms: i64,
-    /// When sending it is pointless.
+    /// When sending it is pointless: by chain time for a code, by this server's clock for a confirmation.
     pub expires_at_ms: i64,
     /// Whose seed.
     pub account_id: Uuid,
@@ -74,13 +74,16 @@ impl Store {
     /// Takes the next due message for `lease_ms`. Rows that must not go out any more are settled on the way: the code is
     /// off the chain or expired, the request failed or was locked, the contact was removed.
     ///
+    /// A code expires by chain time, which is the cursor's block's or `head_s` (Unix seconds, of the node's head where it
+    /// is known), whichever is later: a tail that catches up stands far back.
+    ///
     /// # Errors
     /// When the store fails.
-    pub async fn claim_delivery(&self, lease_ms: i64) -> Result<Option<Job>, StoreError> {
+    pub async fn claim_delivery(&self, lease_ms: i64, head_s: Option<u64>) -> Result<Option<Job>, StoreError> {
         while self.is_delivery_due().await? {
             let mut tx = self.write().await?;
             let Some(row) = next_due(&mut tx).await? else { return Ok(None) };
-            match load(&mut tx, &row).await? {
+            match load(&mut tx, &row, head_s).await? {
                 Verdict::Send(job) => {
                     sqlx::query(
                         "UPDATE deliveries SET lease_until_ms = ?, attempts = attempts + 1 WHERE message_id = ?",
@@ -130,7 +133,7 @@ async fn next_due(tx: &mut Write) -> Result<Option<DueRow>, StoreError> {
     .await?)
 }
 
-async fn load(tx: &mut Write, row: &DueRow) -> Result<Verdict, StoreError> {
+async fn load(tx: &mut Write, row: &DueRow, head_s: Option<u64>) -> Result<Verdict, StoreError> {
     let person: PersonRow = sqlx::query_as(
         "SELECT a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms,
          c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
@@ -138,7 +141,8 @@ async fn load(tx: &mut Write, row: &DueRow) -> Result<Verdict, StoreError> {
     .bind(row.contact_id)
     .fetch_one(&mut **tx)
     .await?;
-    if row.expires_at_ms <= now_ms() {
+    let now_ms = if row.notice_id.is_some() { now_ms() } else { chain_time_ms(tx, head_s).await? };
+    if row.expires_at_ms <= now_ms {
         return Ok(Verdict::Drop { state: "expired", why: "expired" });
     }
     if person.removed_at_ms.is_some() {
@@ -169,6 +173,13 @@ async fn load(tx: &mut Write, row: &DueRow) -> Result<Verdict, StoreError> {
         address_sealed: person.address_sealed,
         content,
     })))
+}
+
+async fn chain_time_ms(tx: &mut Write, head_s: Option<u64>) -> Result<i64, StoreError> {
+    let applied_s: i64 = sqlx::query_scalar("SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash")
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(applied_s.max(head_s.map_or(0, signed)).saturating_mul(1_000))
 }
 
 /// Something to say, or the state to put the row in and why.

@@ -101,15 +101,17 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// The message can be tried again from `due_at_ms` on. `why` carries no address.
+    /// The message can be tried again from `due_at_ms` on, a notice also when it expires: then it is settled. (A code
+    /// expires by chain time, which is no time on this server's clock.) `why` carries no address.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn retry_delivery(&self, message_id: &str, due_at_ms: i64, why: &str) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sqlx::query(
-            "UPDATE deliveries SET lease_until_ms = 0, due_at_ms = MIN(?, expires_at_ms), error = ?
-             WHERE message_id = ? AND state <> 'sent'",
+            "UPDATE deliveries SET lease_until_ms = 0, error = ?2,
+             due_at_ms = CASE WHEN notice_id IS NULL THEN ?1 ELSE MIN(?1, expires_at_ms) END
+             WHERE message_id = ?3 AND state <> 'sent'",
         )
         .bind(due_at_ms)
         .bind(why)

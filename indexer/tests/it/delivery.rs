@@ -101,7 +101,7 @@ async fn a_crash_between_sending_and_settling_sends_the_same_message_again() {
     let (person, _) = world.issue_one().await;
     follow(&mut world.tail(&world.chain.url)).await;
     let worker = world.worker(mailbox.smtp_port);
-    let job = world.store.claim_delivery(60_000).await.unwrap().unwrap();
+    let job = world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
     worker.postman.send(worker.compose(&job).unwrap()).await.unwrap();
     assert!(!worker.step().await.unwrap(), "the lease holds");
     // A second later, so that a date of sending would differ.
@@ -192,13 +192,63 @@ async fn a_confirmation_is_mailed_once_and_not_after_it_was_used() {
 }
 
 #[tokio::test]
-async fn an_expired_code_is_not_sent() {
+async fn a_code_expires_by_chain_time_where_the_chain_is_behind_this_servers_clock() {
     let hour_ago = u64::try_from(now_ms()).unwrap() / 1_000 - 3_600;
-    let world = World::on(Chain::start_at(Some(hour_ago)).await).await;
+    let (world, mailbox) = (World::on(Chain::start_at(Some(hour_ago)).await).await, Mailbox::start().await);
+    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let (person, _) = world.issue_one().await;
+    let mut tail = world.tail(&world.chain.url);
+    follow(&mut tail).await;
+    let worker = world.worker(proxy.port);
+    proxy.down(true);
+    assert!(worker.step().await.unwrap());
+    assert!(!worker.step().await.unwrap(), "a failed message is not tried again at once");
+    proxy.down(false);
+    while world.deliveries("sent").await == 0 {
+        worker.step().await.unwrap();
+    }
+    mailbox.one(&person.address).await;
+
     world.issue_one().await;
-    follow(&mut world.tail(&world.chain.url)).await;
-    work_off(&world.worker(1)).await;
+    follow(&mut tail).await;
+    world.chain.ask("evm_increaseTime", serde_json::json!([601])).await;
+    world.chain.mine(1).await;
+    follow(&mut tail).await;
+    work_off(&worker).await;
     assert_eq!(world.deliveries("expired").await, 1);
+}
+
+#[tokio::test]
+async fn a_code_expires_by_chain_time_where_the_chain_is_ahead_of_this_servers_clock() {
+    let hour_ahead = u64::try_from(now_ms()).unwrap() / 1_000 + 3_600;
+    let (world, mailbox) = (World::on(Chain::start_at(Some(hour_ahead)).await).await, Mailbox::start().await);
+    let (person, _) = world.issue_one().await;
+    let mut tail = world.tail(&world.chain.url);
+    follow(&mut tail).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    mailbox.one(&person.address).await;
+
+    world.issue_one().await;
+    follow(&mut tail).await;
+    world.chain.ask("evm_increaseTime", serde_json::json!([601])).await;
+    world.chain.mine(1).await;
+    follow(&mut tail).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    assert_eq!(world.deliveries("expired").await, 1);
+}
+
+#[tokio::test]
+async fn a_code_that_expired_while_the_indexer_was_away_is_not_sent() {
+    let world = World::new().await;
+    world.issue_one().await;
+    world.chain.ask("evm_increaseTime", serde_json::json!([601])).await;
+    world.chain.mine(1).await;
+    let mut tail = world.tail(&world.chain.url);
+    while world.deliveries("pending").await == 0 {
+        tail.step().await.unwrap();
+    }
+    work_off(&world.worker(1)).await;
+    assert_eq!(world.deliveries("expired").await, 1, "the tail stands below the head still");
 }
 
 #[tokio::test]

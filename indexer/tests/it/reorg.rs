@@ -62,15 +62,15 @@ async fn a_reorg_while_the_message_is_on_its_way_counts_it_as_sent() {
     let (_, issued) = world.issue_one().await;
     let mut tail = world.tail(&world.chain.url);
     follow(&mut tail).await;
-    let job = world.store.claim_delivery(60_000).await.unwrap().unwrap();
+    let job = world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
     world.chain.reorg(1).await;
     follow(&mut tail).await;
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut tail).await;
-    assert!(world.store.claim_delivery(60_000).await.unwrap().is_none(), "the lease outlives cancel and revival");
+    assert!(world.store.claim_delivery(60_000, None).await.unwrap().is_none(), "the lease outlives cancel and revival");
     world.store.mark_sent(&job.message_id).await.unwrap();
     world.store.release_deliveries().await.unwrap();
-    assert!(world.store.claim_delivery(60_000).await.unwrap().is_none());
+    assert!(world.store.claim_delivery(60_000, None).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -135,7 +135,8 @@ async fn a_chain_that_changed_below_everything_stored_halts_the_tail() {
     let world = World::new().await;
     let mut tail = world.tail(&world.chain.url);
     follow(&mut tail).await;
-    let other = Chain::start().await;
+    // Of another age: two chains that began in the same second would be one and the same.
+    let other = Chain::start_at(Some(1_700_000_000)).await;
     other.mine(world.chain.head().await + 5).await;
     let mut tail = world.tail(&other.url);
     let error = tail.step().await.unwrap_err().to_string();
