@@ -5,7 +5,10 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 use axum::{
     Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
@@ -42,6 +45,8 @@ pub struct App {
     pub deployment: Deployment,
     /// Blocks that are waited for on purpose.
     pub confirmations: u64,
+    /// How old the head may be.
+    pub max_head_age: Duration,
     /// Tail and mail.
     pub progress: Progress,
 }
@@ -155,10 +160,13 @@ fn show(event: &ChainEvent) -> Value {
 }
 
 /// The ticket of a code, rebuilt from the chain's logs alone.
-async fn ticket(State(app): State<App>, Path((issuer, id)): Path<(String, String)>) -> Result<Response, Problem> {
-    let (Ok(issuer), Ok(id)) = (issuer.parse::<Address>(), id.parse::<B256>()) else {
-        return Err(Problem::bad_request("an issuer's address and a code's id (0x and 64 hex digits) are expected"));
-    };
+async fn ticket(
+    State(app): State<App>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Problem> {
+    let bad = || Problem::bad_request("an issuer's address and a code's id (0x and 64 hex digits) are expected");
+    let Path((issuer, id)) = path.map_err(|_| bad())?;
+    let (issuer, id): (Address, B256) = (issuer.parse().map_err(|_| bad())?, id.parse().map_err(|_| bad())?);
     let of_code = EventFilter { on_chain_id: Some(id), issuer: Some(issuer), ..EventFilter::default() };
     let story = app.store.events(&of_code, PAGE).await.map_err(|e| Problem::internal(&e))?;
     let Some(set) = story.iter().find(|event| event.kind == EventKind::Set) else { return Err(Problem::not_found()) };
@@ -223,16 +231,16 @@ async fn readyz(State(app): State<App>) -> Response {
     let store_ok = queue.is_ok();
     let (pending, oldest) = queue.unwrap_or_default();
     let lag = chain.lag_blocks();
-    let chain_ok =
-        chain.answered_ago().is_some_and(|ago| ago <= FRESH) && lag.is_some_and(|lag| lag <= LAG + app.confirmations);
+    let chain_ok = chain.answered_ago().is_some_and(|ago| ago <= FRESH)
+        && lag.is_some_and(|lag| lag <= LAG + app.confirmations)
+        && !chain.stands_still(app.max_head_age);
     let mail_ok = app.progress.is_mail_up();
-    let head_age_s = chain.head.map(|head| (now_ms().unsigned_abs() / 1_000).saturating_sub(head.timestamp));
     let ready = store_ok && chain_ok && mail_ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "status": if ready { "ready" } else { "not ready" },
         "store": { "ok": store_ok },
-        "chain": { "ok": chain_ok, "headAgeSeconds": head_age_s, "lagBlocks": lag },
+        "chain": { "ok": chain_ok, "headAgeSeconds": chain.head_age().map(|age| age.as_secs()), "lagBlocks": lag },
         "mail": {
             "ok": mail_ok,
             "pending": pending,

@@ -55,6 +55,8 @@ pub struct ChainConfig {
     pub rpc_timeout: Duration,
     /// `chain.poll_ms`: how often a new head is asked for.
     pub poll: Duration,
+    /// `chain.max_head_age_ms`: how far the head's timestamp may lie behind this server's clock.
+    pub max_head_age: Duration,
     /// `chain.range_blocks`: the most blocks in one `eth_getLogs` while catching up.
     pub range_blocks: u64,
     /// `chain.confirmations`: blocks on top before a block is applied.
@@ -192,6 +194,7 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let deployment_block = within(reader, "chain.deployment_block", deployment_block, 1..=u64::from(u32::MAX));
     let rpc_timeout = millis(reader, "chain.rpc_timeout_ms", "10000", 1..=120_000);
     let poll = millis(reader, "chain.poll_ms", "500", 10..=60_000);
+    let max_head_age = millis(reader, "chain.max_head_age_ms", "60000", 1_000..=86_400_000);
     let range_blocks = bounded(reader, "chain.range_blocks", "2000", 1..=100_000);
     let confirmations = bounded(reader, "chain.confirmations", "0", 0..=10_000);
     Some(ChainConfig {
@@ -200,6 +203,7 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
         deployment_block: deployment_block?,
         rpc_timeout: rpc_timeout?,
         poll: poll?,
+        max_head_age: max_head_age?,
         range_blocks: range_blocks?,
         confirmations: confirmations?,
     })

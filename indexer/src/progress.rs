@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use otp_core::store::{Block, Cursor};
+use otp_core::{
+    clock::now_ms,
+    store::{Block, Cursor},
+};
 
 /// A moment of the tail.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,6 +22,8 @@ pub struct Snapshot {
     pub head: Option<Block>,
     /// The last block applied.
     pub cursor: Option<Cursor>,
+    /// Since when the node's head has been below the last block applied.
+    pub below_since: Option<Instant>,
 }
 
 impl Snapshot {
@@ -26,6 +31,19 @@ impl Snapshot {
     #[must_use]
     pub fn answered_ago(&self) -> Option<Duration> {
         self.answered.map(|at| at.elapsed())
+    }
+
+    /// How far the head's timestamp lies behind this server's clock; 0 where it lies ahead.
+    #[must_use]
+    pub fn head_age(&self) -> Option<Duration> {
+        let now_s = now_ms().unsigned_abs() / 1_000;
+        self.head.map(|head| Duration::from_secs(now_s.saturating_sub(head.timestamp)))
+    }
+
+    /// Whether the head is older than `bound`, or has been below the last block applied for longer than it.
+    #[must_use]
+    pub fn stands_still(&self, bound: Duration) -> bool {
+        self.head_age().is_some_and(|age| age > bound) || self.below_since.is_some_and(|since| since.elapsed() > bound)
     }
 
     /// How many blocks the cursor is behind the head; 0 where the node's head is the one that is behind.
@@ -52,8 +70,11 @@ impl Progress {
     /// The node named its head.
     pub fn saw_head(&self, head: Block) {
         let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
-        chain.answered = Some(Instant::now());
+        let now = Instant::now();
+        chain.answered = Some(now);
         chain.head = Some(head);
+        let below = chain.cursor.is_some_and(|cursor| head.number < cursor.number);
+        chain.below_since = below.then(|| chain.below_since.unwrap_or(now));
     }
 
     /// The cursor stands here.

@@ -55,6 +55,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         store: shared.store.clone(),
         deployment: config.chain.deployment,
         confirmations: config.chain.confirmations,
+        max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
     };
     let (public, admin) = (api::public(app.clone()), api::admin(app, token));

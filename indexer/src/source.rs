@@ -5,17 +5,21 @@ use alloy::{
     consensus::BlockHeader,
     eips::BlockNumberOrTag,
     network::{BlockResponse, primitives::HeaderResponse},
-    primitives::{Address, Bloom, BloomInput},
+    primitives::{Address, B256, Bloom, BloomInput},
     providers::Provider,
     rpc::types::{Filter, Log},
     transports::RpcError,
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use otp_core::{
     chain::{self, Node, RpcFailure},
     store::{Block, ChainEvent},
 };
 
 use crate::decode::{self, DecodeError};
+
+/// Headers that are asked for at once while catching up.
+const HEADERS_AT_ONCE: usize = 16;
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,21 @@ impl Source {
             Ok(header)
         } else {
             Err(ReadError::Inconsistent("the node answered with another block"))
+        }
+    }
+
+    /// The headers of the blocks `from..=to`, each the parent of the next, the first one's parent being `parent`.
+    ///
+    /// # Errors
+    /// As [`Source::header`], and when they do not link.
+    pub async fn headers(&self, parent: B256, from: u64, to: u64) -> Result<Vec<Header>, ReadError> {
+        let headers = stream::iter(from..=to).map(|number| self.header(number)).buffered(HEADERS_AT_ONCE);
+        let headers: Vec<Header> = headers.try_collect().await?;
+        let parents = std::iter::once(parent).chain(headers.iter().map(|header| header.block.hash));
+        if headers.iter().zip(parents).all(|(header, parent)| header.block.parent_hash == parent) {
+            Ok(headers)
+        } else {
+            Err(ReadError::Inconsistent("the chain moved while a range was read"))
         }
     }
 

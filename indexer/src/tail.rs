@@ -2,8 +2,8 @@
 //!
 //! A block is applied when its parent is the cursor. Another parent, or another block at the cursor's own height, is a
 //! reorg: the tail goes back to the last stored block that the chain still has. A head below the cursor is a node that
-//! lags, and is waited for. Far below the head, ranges are read: their ends are linked, and blocks without our logs are
-//! not stored.
+//! lags, and is waited for. Far below the head, logs are read in ranges; each block's header is read all the same, for a
+//! node may leave logs out and only the header's bloom shows it. Blocks without our logs are not stored.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::ChainConfig,
     progress::Progress,
-    source::{Header, ReadError, Source},
+    source::{ReadError, Source},
 };
 
-/// Within this distance of the head every block is linked to its parent; further down ranges are read.
+/// Within this distance of the head blocks are applied one by one; further down ranges are read.
 const LINKED_BLOCKS: u64 = 128;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Stored blocks that are compared with the chain at a time when looking for a common ancestor.
@@ -48,6 +48,14 @@ pub enum TailError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The node is not as far as the contract, or the contract not as far up as configured.
+    #[error("chain.deployment_block {deployment_block} is above the node's head {head}")]
+    NotDeployed {
+        /// The configured block.
+        deployment_block: u64,
+        /// The node's head.
+        head: u64,
+    },
     /// Waiting helps nothing.
     #[error("{0}")]
     Halt(String),
@@ -55,7 +63,11 @@ pub enum TailError {
 
 impl TailError {
     fn is_retryable(&self) -> bool {
-        matches!(self, Self::Read(error) if error.is_retryable())
+        match self {
+            Self::Read(error) => error.is_retryable(),
+            Self::NotDeployed { .. } => true,
+            Self::Store(_) | Self::Halt(_) => false,
+        }
     }
 }
 
@@ -70,6 +82,8 @@ pub struct Tail {
     due: Arc<Notify>,
     /// Blocks in the next range.
     range: u64,
+    /// Whether it was told that the chain stands still.
+    still: bool,
 }
 
 impl Tail {
@@ -84,7 +98,7 @@ impl Tail {
         due: Arc<Notify>,
     ) -> Self {
         let range = config.range_blocks;
-        Self { source, store, outbox, config, progress, due, range }
+        Self { source, store, outbox, config, progress, due, range, still: false }
     }
 
     /// Steps until `shutdown`.
@@ -123,10 +137,11 @@ impl Tail {
     /// # Errors
     /// [`TailError`]; nothing was written then.
     pub async fn step(&mut self) -> Result<Step, TailError> {
-        let cursor = self.cursor().await?;
-        self.progress.stands_at(cursor);
         let head = self.source.head().await?;
+        let cursor = self.cursor(&head).await?;
+        self.progress.stands_at(cursor);
         self.progress.saw_head(head);
+        self.tell_whether_still(head, cursor);
         let tip = head.number.saturating_sub(self.config.confirmations);
         if tip < cursor.number {
             return Ok(Step::Idle);
@@ -147,7 +162,7 @@ impl Tail {
     }
 
     /// The stored cursor, or a first one on the block before the contract's.
-    async fn cursor(&self) -> Result<Cursor, TailError> {
+    async fn cursor(&self, head: &Block) -> Result<Cursor, TailError> {
         let deployment = &self.config.deployment;
         if let Some(cursor) = self.store.cursor(deployment).await? {
             return Ok(cursor);
@@ -157,14 +172,35 @@ impl Tail {
                 "the database holds another deployment's events: set store.path to a file of its own".to_owned(),
             ));
         }
-        let before = self.source.header(self.config.deployment_block - 1).await?.block;
+        let deployment_block = self.config.deployment_block;
+        if deployment_block > head.number {
+            return Err(TailError::NotDeployed { deployment_block, head: head.number });
+        }
+        let before = self.source.header(deployment_block - 1).await?.block;
         self.store.start_cursor(deployment, &before).await?;
         Ok(before.cursor())
     }
 
+    /// Warns once when the chain begins to stand still, and says once that it goes on.
+    fn tell_whether_still(&mut self, head: Block, cursor: Cursor) {
+        let bound = self.config.max_head_age;
+        let still = self.progress.snapshot().stands_still(bound);
+        if still && !self.still {
+            tracing::warn!(
+                head = head.number,
+                head_timestamp_s = head.timestamp,
+                cursor = cursor.number,
+                max_head_age_ms = bound.as_millis(),
+                "the chain stands still: the node's head is too old, or stays below what was applied; not ready"
+            );
+        } else if self.still && !still {
+            tracing::info!(head = head.number, "the chain goes on");
+        }
+        self.still = still;
+    }
+
     async fn apply_range(&mut self, cursor: Cursor, limit: u64) -> Result<Step, TailError> {
         let to = limit.min(cursor.number + self.range);
-        let last = self.source.header(to).await?;
         let logs = match self.source.logs(cursor.number + 1, to).await {
             Ok(logs) => logs,
             Err(error) if self.range > 1 => {
@@ -174,21 +210,28 @@ impl Tail {
             }
             Err(error) => return Err(ReadError::Rpc(error).into()),
         };
+        let headers = match self.source.headers(cursor.hash, cursor.number + 1, to).await {
+            Ok(headers) => headers,
+            Err(error) => {
+                // Of fewer blocks, more often all are there.
+                self.range = (self.range / 2).max(1);
+                return Err(error.into());
+            }
+        };
         let (mut blocks, mut events) = (Vec::new(), Vec::new());
-        for logs in logs.chunk_by(|a, b| a.block_number == b.block_number) {
-            let number = logs.first().and_then(|log| log.block_number).filter(|n| (cursor.number + 1..=to).contains(n));
-            let number = number.ok_or(ReadError::Inconsistent("the node answered with logs outside the range"))?;
-            let header = self.source.header(number).await?;
-            events.extend(self.source.read(&header, logs.to_vec()).await?);
-            if number < to {
+        let mut logs = logs.into_iter().peekable();
+        for header in &headers {
+            let number = header.block.number;
+            let here = std::iter::from_fn(|| logs.next_if(|log| log.block_number == Some(number))).collect();
+            let found = self.source.read(header, here).await?;
+            if !found.is_empty() || number == to {
                 blocks.push(header.block);
             }
+            events.extend(found);
         }
-        let Header { block: again, .. } = self.source.header(to).await?;
-        if again.hash != last.block.hash {
-            return Err(ReadError::Inconsistent("the chain moved while a range was read").into());
+        if logs.next().is_some() {
+            return Err(ReadError::Inconsistent("the node answered with logs outside the range").into());
         }
-        blocks.push(last.block);
         self.range = (self.range * 2).min(self.config.range_blocks);
         self.apply(cursor, &blocks, &events).await
     }

@@ -1,5 +1,7 @@
 //! The read-only API, as an auditor uses it.
 
+use std::time::Duration;
+
 use alloy::primitives::{B256, keccak256};
 use indexer::api::{self, App};
 use otp_core::{contract::OtpVerifier, secret::Secret};
@@ -13,6 +15,7 @@ async fn serve(world: &World) -> (String, String) {
         store: world.store.clone(),
         deployment: world.chain.deployment,
         confirmations: 0,
+        max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
     };
     let mut urls = Vec::new();
@@ -56,7 +59,10 @@ async fn a_ticket_rebuilt_from_logs_is_the_one_that_the_contract_takes() {
         assert_eq!(body["verifier"], world.chain.deployment.verifier.to_checksum(None));
     }
     assert_eq!(get(&format!("{url}/v1/tickets/{}/{}", world.chain.stranger, ids[0])).await.0, 404);
-    assert_eq!(get(&format!("{url}/v1/tickets/nobody/{}", ids[0])).await.0, 400);
+    for path in [format!("nobody/{}", ids[0]), "%ff/b".to_owned()] {
+        let (status, problem) = get(&format!("{url}/v1/tickets/{path}")).await;
+        assert_eq!((status, problem["type"].as_str()), (400, Some("/problems/bad-request")), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -103,4 +109,28 @@ async fn readiness_follows_chain_and_mail_and_status_asks_for_the_token() {
     let answer = client.get(format!("{admin}/v1/status")).bearer_auth("token").send().await.unwrap();
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["cursor"]["number"].as_u64(), Some(world.chain.head().await));
+}
+
+#[tokio::test]
+async fn a_chain_that_stands_still_or_falls_back_is_not_ready() {
+    let hour_ago = u64::try_from(otp_core::clock::now_ms()).unwrap() / 1_000 - 3_600;
+    let world = World::on(Chain::start_at(Some(hour_ago)).await).await;
+    let (url, _) = serve(&world).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (status, body) = get(&format!("{url}/readyz")).await;
+    assert_eq!((status, body["chain"]["ok"].as_bool()), (503, Some(false)), "an old head: {body}");
+
+    let snapshot = world.progress.snapshot();
+    let (cursor, mut head) = (snapshot.cursor.unwrap(), snapshot.head.unwrap());
+    head.timestamp = u64::MAX;
+    let bound = Duration::from_millis(20);
+    head.number = cursor.number - 1;
+    world.progress.saw_head(head);
+    assert!(!world.progress.snapshot().stands_still(bound), "a lag is not judged at once");
+    tokio::time::sleep(2 * bound).await;
+    world.progress.saw_head(head);
+    assert!(world.progress.snapshot().stands_still(bound));
+    head.number = cursor.number;
+    world.progress.saw_head(head);
+    assert!(!world.progress.snapshot().stands_still(bound));
 }

@@ -80,6 +80,33 @@ async fn far_behind_the_head_ranges_are_read_and_halved_where_they_are_refused()
 }
 
 #[tokio::test]
+async fn a_range_that_comes_back_empty_or_partial_loses_no_event() {
+    for partial in [false, true] {
+        let world = World::new().await;
+        let proxy = RpcProxy::start(&world.chain.url).await;
+        world.issue_one().await;
+        world.chain.mine(3).await;
+        world.issue_one().await;
+        world.chain.mine(200).await;
+        let fault = if partial { &proxy.faults.partial_logs } else { &proxy.faults.empty_logs };
+        fault.store(i64::MAX, SeqCst);
+        follow(&mut world.tail(&proxy.url)).await;
+        let events = world.store.events(&EventFilter::default(), 100).await.unwrap();
+        assert_eq!(events.len(), 5, "a policy, two batches, two ids");
+        assert_eq!(world.deliveries("pending").await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_block_above_the_head_is_named() {
+    let mut world = World::new().await;
+    let head = world.chain.head().await;
+    world.chain.deployment_block = head + 7;
+    let error = world.tail(&world.chain.url).step().await.unwrap_err().to_string();
+    assert_eq!(error, format!("chain.deployment_block {} is above the node's head {head}", head + 7));
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_where_the_cursor_stands_and_finds_the_same() {
     let world = World::new().await;
     world.issue_one().await;

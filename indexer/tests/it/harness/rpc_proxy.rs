@@ -33,7 +33,11 @@ pub(crate) struct RpcProxy {
 impl RpcProxy {
     pub(crate) async fn start(to: &str) -> Self {
         let faults = Arc::new(Faults::default());
-        let router = Router::new().route("/", post(forward)).with_state((to.to_owned(), faults.clone()));
+        let router = Router::new().route("/", post(forward)).with_state(Target {
+            url: to.to_owned(),
+            client: reqwest::Client::new(),
+            faults: faults.clone(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -41,7 +45,14 @@ impl RpcProxy {
     }
 }
 
-async fn forward(State((to, faults)): State<(String, Arc<Faults>)>, Json(call): Json<Value>) -> Json<Value> {
+#[derive(Clone)]
+struct Target {
+    url: String,
+    client: reqwest::Client,
+    faults: Arc<Faults>,
+}
+
+async fn forward(State(Target { url, client, faults }): State<Target>, Json(call): Json<Value>) -> Json<Value> {
     if let Some(width) = range_width(&call) {
         let widest = faults.widest_range.load(SeqCst);
         if widest > 0 && width > widest {
@@ -50,7 +61,7 @@ async fn forward(State((to, faults)): State<(String, Arc<Faults>)>, Json(call): 
         }
         faults.widest_answered.fetch_max(width, SeqCst);
     }
-    let answer = reqwest::Client::new().post(&to).json(&call).send().await.unwrap();
+    let answer = client.post(&url).json(&call).send().await.unwrap();
     let mut answer: Value = answer.json().await.unwrap();
     match call["method"].as_str().unwrap_or_default() {
         "eth_getLogs" if spend(&faults.empty_logs) => answer["result"] = json!([]),
