@@ -44,8 +44,8 @@ contract InvariantsTest is Test {
         targetContract(address(new Time(world)));
     }
 
-    /// @dev A run in which little happened proves little. A whole run has some 180 calls (depth 250 in foundry.toml, less
-    /// those of handlers that had nothing to do); a shorter one is a failure that forge shrinks or replays.
+    /// @dev A run in which little happened proves little. A whole run has some 160 calls of the actors' own (depth 250 in
+    /// foundry.toml, less those of handlers that had nothing to do); a shorter one is a failure that forge shrinks or replays.
     function afterInvariant() external view {
         if (world.calls() < 100) return;
         assertGe(world.count(bytes4(IOtpVerifier.OtpBatchSet.selector)), 3, "issued");

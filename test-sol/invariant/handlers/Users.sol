@@ -6,16 +6,50 @@ import {Code, Known, World} from "../World.sol";
 import {Actor} from "./Actor.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
+/// @notice What subjects and consumers share: whatever they use, they try to use again.
+abstract contract User is Actor {
+    /// @dev Whether it passed the first time. The same call at once is never good twice, whether it passed or not: by
+    /// chance alone the same code is seldom tried again while it lives.
+    function _useTwice(address caller, bytes memory data, address signer) internal returns (bool ok) {
+        ok = _call(caller, data, signer);
+        if (_passes(caller, data, signer)) WORLD.fault(2);
+    }
+
+    /// @dev As above for a code of this world, which is then tried by every other way that is closed to it now.
+    function _useUp(Code memory code, address caller, bytes memory data, address signer) internal returns (bool ok) {
+        ok = _useTwice(caller, data, signer);
+        uint256 state = WORLD.stateOf(code.ticket);
+        if (state > 0 && _passes(code.subject, _verifyCall(code), address(0))) WORLD.fault(2);
+        if (state > 0 && _passes(code.consumer, _verifyAndConsumeCall(code), address(0))) WORLD.fault(2);
+        if (state > 1 && _passes(code.consumer, _consumeCall(code, code.ticket.purpose), address(0))) WORLD.fault(2);
+    }
+
+    function _verifyCall(Code memory code) internal pure returns (bytes memory) {
+        return abi.encodeCall(IOtpVerifier.verify, (code.ticket, _action(code), code.secret));
+    }
+
+    function _consumeCall(Code memory code, bytes32 purpose) internal pure returns (bytes memory) {
+        bytes32 codeHash = keccak256(bytes(code.secret));
+        return abi.encodeCall(IOtpVerifier.consume, (code.ticket, code.subject, purpose, code.payloadHash, codeHash));
+    }
+
+    function _verifyAndConsumeCall(Code memory code) internal pure returns (bytes memory) {
+        return abi.encodeCall(
+            IOtpVerifier.verifyAndConsume,
+            (code.ticket, code.subject, code.ticket.purpose, code.payloadHash, code.secret)
+        );
+    }
+}
+
 /// @notice Subjects: they verify their own codes and try those of others, with right and wrong codes.
-contract Subjects is Actor {
+contract Subjects is User {
     constructor(World world) Actor(world) {}
 
     function verify(uint256 which) external {
         (bool any, Code memory code) = _codeIn(0, which);
         if (!any) return;
         bool live = _live(code);
-        bytes memory data = abi.encodeCall(IOtpVerifier.verify, (code.ticket, _action(code), code.secret));
-        if (_call(code.subject, data) != live) WORLD.fault(14);
+        if (_useUp(code, code.subject, _verifyCall(code), address(0)) != live) WORLD.fault(14);
     }
 
     /// @dev Another subject, or a wrong code, action or proof.
@@ -29,7 +63,7 @@ contract Subjects is Actor {
         if (seed % 5 == 2) action = keccak256(abi.encode(address(0), code.payloadHash));
         if (seed % 5 == 3) code.ticket.serial += 1;
         if (seed % 5 == 4) code.ticket.issuer = _issuer(seed / 5);
-        _call(caller, abi.encodeCall(IOtpVerifier.verify, (code.ticket, action, code.secret)));
+        _useTwice(caller, abi.encodeCall(IOtpVerifier.verify, (code.ticket, action, code.secret)), address(0));
     }
 
     /// @dev A third of the time signed by who may sign it.
@@ -49,7 +83,7 @@ contract Subjects is Actor {
             IOtpVerifier.verifyFor,
             (code.subject, code.ticket, _action(code), code.secret, deadline, abi.encodePacked(r, s, v))
         );
-        if (_call(STRANGER, data, vm.addr(key)) != expected) WORLD.fault(14);
+        if (_useUp(code, STRANGER, data, vm.addr(key)) != expected) WORLD.fault(14);
     }
 
     function _domain() private view returns (bytes32) {
@@ -66,14 +100,15 @@ contract Subjects is Actor {
 }
 
 /// @notice Two contracts that spend codes: those that name them, and those that do not.
-contract Consumers is Actor {
+contract Consumers is User {
     constructor(World world) Actor(world) {}
 
     function consume(uint256 which) external {
         (bool any, Code memory code) = _codeIn(1, which);
         if (!any) return;
         bool expected = _spendable(code);
-        if (_call(code.consumer, _consumeCall(code, code.ticket.purpose)) != expected) WORLD.fault(14);
+        bytes memory data = _consumeCall(code, code.ticket.purpose);
+        if (_useUp(code, code.consumer, data, address(0)) != expected) WORLD.fault(14);
     }
 
     function consumeWrongly(uint256 which, uint256 seed) external {
@@ -85,7 +120,7 @@ contract Consumers is Actor {
         if (seed % 4 == 1) purpose = _purpose(seed / 4);
         if (seed % 4 == 2) code.subject = vm.addr(_key(seed / 4));
         if (seed % 4 == 3) code.secret = "482913";
-        _call(caller, _consumeCall(code, purpose));
+        _useTwice(caller, _consumeCall(code, purpose), address(0));
     }
 
     function verifyAndConsume(uint256 which, uint256 seed) external {
@@ -93,21 +128,12 @@ contract Consumers is Actor {
         if (!any) return;
         address caller = seed % 4 == 0 ? _consumer(seed / 4) : code.consumer;
         bool expected = _live(code) && caller == code.consumer;
-        bytes memory data = abi.encodeCall(
-            IOtpVerifier.verifyAndConsume,
-            (code.ticket, code.subject, code.ticket.purpose, code.payloadHash, code.secret)
-        );
-        if (_call(caller, data) != expected) WORLD.fault(14);
+        if (_useUp(code, caller, _verifyAndConsumeCall(code), address(0)) != expected) WORLD.fault(14);
     }
 
     function _spendable(Code memory code) private view returns (bool) {
         if (WORLD.paused() || code.copied || WORLD.stateOf(code.ticket) != 1) return false;
         Known memory batch = WORLD.batchWith(code.ticket.issuer, code.ticket.id);
         return block.timestamp <= batch.expiry + batch.grace;
-    }
-
-    function _consumeCall(Code memory code, bytes32 purpose) private pure returns (bytes memory) {
-        bytes32 codeHash = keccak256(bytes(code.secret));
-        return abi.encodeCall(IOtpVerifier.consume, (code.ticket, code.subject, purpose, code.payloadHash, codeHash));
     }
 }
