@@ -172,6 +172,17 @@ async fn while_the_chain_is_away_nothing_is_queued_and_repetitions_are_answered(
 }
 
 #[tokio::test]
+async fn a_chain_that_stands_still_counts_as_away() {
+    let app = TestApp::with(Setup { max_head_age: Duration::from_secs(2), ..Setup::default() }).await;
+    let (person, contact) = app.person().await;
+    app.anvil.node.anvil_set_interval_mining(0).await.unwrap();
+    app.anvil.node.anvil_set_auto_mine(false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    app.view.refresh(&app.anvil.node).await.unwrap();
+    assert_eq!(app.submit(&person, "key", &withdrawal(contact)).await.told(), (503, "chain-unavailable"));
+}
+
+#[tokio::test]
 async fn while_the_contract_is_paused_issuance_is_disabled() {
     let app = TestApp::new().await;
     let (person, contact) = app.person().await;

@@ -110,6 +110,24 @@ async fn a_right_answer_within_the_budget_always_wins() {
 }
 
 #[tokio::test]
+async fn right_answers_to_many_codes_at_once_do_not_take_each_others_budget() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    let mut otps = Vec::new();
+    for _ in 0..16 {
+        otps.push(app.accepted(&person, contact).await);
+    }
+    app.issue().await;
+    let mut answers = Vec::new();
+    for otp in otps {
+        let code = app.code(&person, otp).await;
+        answers.push((otp, code.digits().expose().to_owned()));
+    }
+    let answers = join_all(answers.iter().map(|(otp, digits)| app.unlock(&person, *otp, digits))).await;
+    assert_eq!(count(&answers, (200, "")), 16);
+}
+
+#[tokio::test]
 async fn no_other_session_can_unlock_or_use_up_attempts() {
     let app = TestApp::new().await;
     let (person, otp, digits) = issued(&app).await;
