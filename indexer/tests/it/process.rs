@@ -85,7 +85,7 @@ async fn another_chain_id_or_no_contract_ends_with_a_line_that_says_so() {
     let no_contract = write_config(&world, &text.replace(&verifier, nothing));
     let (code, log) = end(spawn(&no_contract)).await;
     assert_eq!(code, Some(1));
-    assert!(log.contains("no contract at"), "{log}");
+    assert!(log.contains("no OtpVerifier contract at"), "{log}");
 }
 
 #[tokio::test]
