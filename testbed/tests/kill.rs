@@ -32,6 +32,8 @@ use testbed::{
 use tokio::time::sleep;
 
 const KILLS: usize = 20;
+/// As many requests at least, so that the kills hit work.
+const ENOUGH: usize = 100;
 /// `delivery.workers` of the indexer, by default.
 const WORKERS: usize = 4;
 /// Longer than the test takes, so that no code expires before its mail.
@@ -49,16 +51,14 @@ async fn twenty_kills_lose_nothing_and_double_nothing() {
     let indexer_kills = kill(&mut stack, &mut Random::new(seed)).await;
 
     let asked = load.finish().await;
+    let failed = asked.iter().filter(|one| one.otp.status == "failed").count();
+    println!("{KILLS} kills ({indexer_kills} of the indexer), {} requests, {failed} failed", asked.len(),);
+    assert!((1..KILLS).contains(&indexer_kills), "one of the daemons was never killed");
+    assert!(asked.len() >= ENOUGH, "{} requests are no load", asked.len());
+    assert_eq!(failed, 0, "a kill let a request fail");
     let found = Found::new(&stack.description).await;
     found.check(&stack.description, &asked, indexer_kills);
-    println!(
-        "{KILLS} kills ({indexer_kills} of the indexer), {} requests, {} failed, {} codes on the chain, {} mails, {} repeated",
-        asked.len(),
-        asked.iter().filter(|one| one.otp.status == "failed").count(),
-        found.serials.len(),
-        found.mails.len(),
-        found.repeats(),
-    );
+    println!("{} codes on the chain, {} mails, {} repeated", found.serials.len(), found.mails.len(), found.repeats(),);
     stack.stop().await.unwrap();
 }
 
@@ -116,7 +116,7 @@ impl Found {
         for same in self.mails.values() {
             by_id.entry(same[0].linked_code().unwrap().id).or_default().push(&same[0]);
         }
-        for one in asked.iter().filter(|one| one.otp.status != "failed") {
+        for one in asked {
             let id = one.otp.on_chain_id.unwrap();
             let mails = by_id.remove(&id).unwrap_or_default();
             assert_eq!(mails.len(), 1, "Message-IDs of request {}", one.otp.id);
@@ -128,9 +128,6 @@ impl Found {
     fn check_chain(&self, asked: &[Asked]) {
         let requests: BTreeSet<_> = asked.iter().map(|one| one.otp.id).collect();
         assert_eq!(requests.len(), asked.len(), "two keys gave one request");
-        for one in asked.iter().filter(|one| one.otp.status == "failed") {
-            assert!(one.otp.failure.is_some(), "request {} failed without a reason", one.otp.id);
-        }
         let issued: BTreeSet<_> = asked.iter().filter_map(|one| one.otp.on_chain_id).collect();
         let on_chain: BTreeSet<_> = self.serials.keys().copied().collect();
         assert_eq!(issued, on_chain, "requests and commitments differ");
