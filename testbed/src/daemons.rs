@@ -1,6 +1,9 @@
 //! The configuration of relayer and indexer in a stack.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use url::Url;
@@ -24,12 +27,12 @@ pub(crate) struct Setting<'a> {
 impl Setting<'_> {
     /// The relayer; the keystore's password goes by environment, as an operator would do it.
     pub(crate) fn relayer(&self, keystore: &Path, password: String) -> Result<Service> {
-        let data = self.data();
         let text = format!(
             "{shared}[signer]\nkeystore = {keystore:?}\n\
              [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
-             admin_token_file = \"{data}/relayer-admin.token\"\ndomains = [\"{domain}\"]\n",
+             admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n",
             shared = self.shared(""),
+            token = self.data("relayer-admin.token"),
             listen = loopback(self.ports.relayer()),
             admin = loopback(self.ports.relayer_admin()),
             domain = ports::http(self.ports.relayer())?,
@@ -40,12 +43,12 @@ impl Setting<'_> {
 
     /// The indexer, with the mailbox as its SMTP server.
     pub(crate) fn indexer(&self) -> Result<Service> {
-        let data = self.data();
         let text = format!(
             "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
-             admin_token_file = \"{data}/indexer-admin.token\"\npublic_url = \"{public}\"\n\
+             admin_token_file = {token:?}\npublic_url = \"{public}\"\n\
              [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n",
             shared = self.shared(&format!("deployment_block = {}\n", self.deployment.deployment_block)),
+            token = self.data("indexer-admin.token"),
             listen = loopback(self.ports.indexer()),
             admin = loopback(self.ports.indexer_admin()),
             public = ports::http(self.ports.indexer())?,
@@ -54,18 +57,20 @@ impl Setting<'_> {
         self.service("indexer", "run", &text, Vec::new(), self.ports.indexer())
     }
 
-    fn data(&self) -> String {
-        self.folder.join("data").display().to_string()
+    /// Debug's escapes are those of a TOML string, quotes included, for any path that is text without control characters.
+    fn data(&self, name: &str) -> PathBuf {
+        self.folder.join("data").join(name)
     }
 
     fn shared(&self, more_of_chain: &str) -> String {
         format!(
             "[chain]\nid = {id}\nverifier = \"{verifier}\"\nrpc_url = \"{rpc_url}\"\npoll_ms = 100\n{more_of_chain}\
-             [store]\npath = \"{data}/otp.db\"\n[keys]\nfile = \"{data}/master.key\"\n",
+             [store]\npath = {database:?}\n[keys]\nfile = {master:?}\n",
             id = self.deployment.chain_id,
             verifier = self.deployment.verifier,
             rpc_url = self.rpc_url,
-            data = self.data(),
+            database = self.data("otp.db"),
+            master = self.data("master.key"),
         )
     }
 

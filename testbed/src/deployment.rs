@@ -18,6 +18,8 @@ use crate::tools;
 
 /// Includes a first compile of the contracts with the slow compiler.
 const DEPLOY_WITHIN: Duration = Duration::from_secs(300);
+/// Begins the name of a deployment's folder; its process's number follows.
+const SCRATCH: &str = "deploy-";
 const PURPOSES: [&str; 4] = ["login", "withdraw", "keys", "roles"];
 
 /// Who is who in a deployment, and how long codes live.
@@ -108,15 +110,59 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Result<Self> {
-        let folder = tools::checkout().join(format!(".stack/deploy-{}", std::process::id()));
+        let all = tools::checkout().join(".stack");
+        let folder = all.join(format!("{SCRATCH}{}", std::process::id()));
         fs::create_dir_all(&folder)?;
+        sweep(&all)?;
         Ok(Self(folder))
     }
 }
 
+/// Removes what processes left that were killed while they deployed.
+fn sweep(all: &Path) -> Result<()> {
+    for entry in fs::read_dir(all)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !is_running(pid)) {
+            // Another stack may sweep at the same time.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Where it cannot be asked, it counts as running.
+fn is_running(pid: u32) -> bool {
+    let asked = std::process::Command::new("/bin/sh")
+        .args(["-c", "kill -0 \"$0\"", &pid.to_string()])
+        .stderr(Stdio::null())
+        .status();
+    asked.map_or(true, |status| status.success())
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing depends on it any more; what stays is overwritten by the next process of this number.
+        // Nothing depends on it any more; the next deployment sweeps what stays.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_left_that_is_gone_is_swept_and_nothing_else() {
+        let all = tempfile::tempdir().unwrap();
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let (gone, own) = (format!("deploy-{}", gone.id()), format!("deploy-{}", std::process::id()));
+        for name in [&gone, &own, "deploy-not-a-number", "data"] {
+            fs::create_dir_all(all.path().join(name).join("broadcast")).unwrap();
+        }
+        sweep(all.path()).unwrap();
+        let stays = |name: &str| all.path().join(name).exists();
+        assert!(!stays(&gone) && stays(&own) && stays("deploy-not-a-number") && stays("data"));
     }
 }

@@ -13,7 +13,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 /// An account with its key: for a chain that lives on this machine alone.
@@ -25,11 +25,21 @@ pub struct Account {
     pub key: B256,
 }
 
+/// A URL without the slash of its root, so that what is appended may begin with one.
+pub fn text(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+fn bare<S: Serializer>(url: &Url, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text(url))
+}
+
 /// Everything that somebody needs to use a stack.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
     /// anvil's JSON-RPC.
+    #[serde(serialize_with = "bare")]
     pub rpc_url: Url,
     /// EIP-155 chain id.
     pub chain_id: u64,
@@ -54,14 +64,19 @@ pub struct Description {
     /// No log of the verifier is older.
     pub deployment_block: u64,
     /// The relayer's public port.
+    #[serde(serialize_with = "bare")]
     pub relayer_url: Url,
     /// The relayer's admin port.
+    #[serde(serialize_with = "bare")]
     pub relayer_admin_url: Url,
     /// The indexer's public port.
+    #[serde(serialize_with = "bare")]
     pub indexer_url: Url,
     /// The indexer's admin port.
+    #[serde(serialize_with = "bare")]
     pub indexer_admin_url: Url,
     /// The mailbox's page.
+    #[serde(serialize_with = "bare")]
     pub mail_url: Url,
     /// The mailbox's SMTP, as host:port.
     pub smtp_address: String,

@@ -1,20 +1,23 @@
 //! Command line of the testbed.
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal, Write},
     path::PathBuf,
     pin::{Pin, pin},
     process::ExitCode,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use otp_core::http::stop_signal;
 use testbed::{
     demo::{self, Report},
+    description::text,
     stack::{Options, Stack},
     tools,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(version, about = "The whole system on this machine: chain, contracts, mailbox, relayer and indexer")]
@@ -41,39 +44,55 @@ enum Command {
 struct StackArgs {
     /// Where data, logs and stack.json go: .stack in the checkout unless set
     #[arg(long, env = "STACK_DIR")]
-    dir: Option<PathBuf>,
+    dir: Option<OsString>,
     /// The first of seven consecutive ports: free ones unless set
     #[arg(long, env = "PORT_BASE")]
-    port_base: Option<u16>,
+    port_base: Option<String>,
     /// How long codes live, in seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(30..=180))]
     ttl: u32,
 }
 
 impl StackArgs {
-    fn options(self) -> Options {
-        let folder = self.dir.unwrap_or_else(|| tools::checkout().join(".stack"));
-        Options { folder, port_base: self.port_base, code_ttl_s: self.ttl }
+    /// What is empty counts as unset: so a variable is taken back for one command.
+    fn options(self) -> Result<Options> {
+        let folder = self.dir.filter(|dir| !dir.is_empty());
+        let folder = folder.map_or_else(|| tools::checkout().join(".stack"), PathBuf::from);
+        let port_base = self.port_base.filter(|base| !base.is_empty()).map(|base| base.parse());
+        let port_base = port_base.transpose().context("PORT_BASE: a port is expected")?;
+        Ok(Options { folder, port_base, code_ttl_s: self.ttl })
     }
 }
 
-/// SIGINT or SIGTERM, listened for from the start, so that none is missed between two waits.
+/// SIGINT, SIGTERM or SIGHUP, listened for from the start, so that none is missed between two waits.
 type Stop<'a> = Pin<&'a mut dyn Future<Output = io::Result<()>>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let stop = pin!(stop_signal());
-    let outcome = match Cli::parse().command {
-        Command::Up(stack) => up(&stack.options(), stop).await,
-        Command::Demo { stack, once } => demo(&stack.options(), once, stop).await,
-    };
-    match outcome {
+    match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to be done where even standard error is gone.
             let _ = writeln!(io::stderr(), "testbed: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    let stop = pin!(stopped());
+    match command {
+        Command::Up(stack) => up(&stack.options()?, stop).await,
+        Command::Demo { stack, once } => demo(&stack.options()?, once, stop).await,
+    }
+}
+
+/// A terminal that is closed ends the stack as Ctrl-C on it does.
+async fn stopped() -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        stopped = stop_signal() => stopped,
+        _ = hangup.recv() => Ok(()),
     }
 }
 
@@ -144,10 +163,10 @@ fn tell(stack: &Stack, options: &Options) -> Result<()> {
     writeln!(out)?;
     let file = options.folder.join("stack.json").display().to_string();
     let rows = [
-        ("relayer", it.relayer_url.as_str()),
-        ("indexer", it.indexer_url.as_str()),
-        ("mailbox", it.mail_url.as_str()),
-        ("chain", it.rpc_url.as_str()),
+        ("relayer", text(&it.relayer_url)),
+        ("indexer", text(&it.indexer_url)),
+        ("mailbox", text(&it.mail_url)),
+        ("chain", text(&it.rpc_url)),
         ("verifier", &it.verifier.to_checksum(None)),
         ("vault", &it.vault.to_checksum(None)),
         ("all of it", &file),

@@ -10,6 +10,7 @@ use url::Url;
 
 /// How many ports a stack takes.
 pub const COUNT: u16 = 7;
+const LAST_BASE: u16 = u16::MAX - (COUNT - 1);
 
 /// Below what Linux (32768) and macOS (49152) give to outgoing connections, which could take a port while its daemon is
 /// being restarted.
@@ -42,8 +43,8 @@ impl Ports {
     /// # Errors
     /// When one of them is taken, or there are not as many above `base`.
     pub fn from_base(base: u16) -> Result<Self> {
-        ensure!(base > 0 && base.checked_add(COUNT).is_some(), "PORT_BASE: 1 to {} is expected", u16::MAX - COUNT);
-        match (base..base + COUNT).find(|port| !is_free(*port)) {
+        ensure!((1..=LAST_BASE).contains(&base), "PORT_BASE: 1 to {LAST_BASE} is expected");
+        match (base..=base + (COUNT - 1)).find(|port| !is_free(*port)) {
             Some(port) => bail!("port {port} is taken: free it or choose another PORT_BASE"),
             None => Ok(Self { base }),
         }
@@ -122,6 +123,12 @@ mod tests {
         let _taken = TcpListener::bind(loopback(free.indexer())).unwrap();
         let refusal = Ports::from_base(free.rpc()).unwrap_err().to_string();
         assert!(refusal.contains(&free.indexer().to_string()), "{refusal}");
-        assert!(Ports::from_base(u16::MAX - 2).is_err());
+    }
+
+    #[test]
+    fn the_last_run_ends_with_the_last_port() {
+        assert_eq!(Ports::from_base(65_529).unwrap().smtp(), u16::MAX);
+        assert!(Ports::from_base(65_530).is_err());
+        assert!(Ports::from_base(0).is_err());
     }
 }

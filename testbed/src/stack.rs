@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::ErrorKind,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -148,7 +149,7 @@ impl Stack {
     /// # Errors
     /// When the system refuses; the others are ended all the same.
     pub async fn stop(mut self) -> Result<()> {
-        let mut outcome = fs::remove_file(&self.description_path).context("removing stack.json");
+        let mut outcome = absent(fs::remove_file(&self.description_path)).context("removing stack.json");
         for service in [&mut self.relayer, &mut self.indexer, &mut self.mail, &mut self.anvil] {
             outcome = outcome.and(service.stop().await);
         }
@@ -256,6 +257,8 @@ fn new_password() -> String {
 async fn write_keystore(issuer: &PrivateKeySigner, path: &Path, password: String) -> Result<()> {
     let (folder, name) = path.parent().zip(path.file_name()).context("the keystore's path")?;
     let (folder, name) = (folder.to_owned(), name.to_string_lossy().into_owned());
+    // What is there keeps its mode when it is written over.
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let key = issuer.to_bytes();
     let written = tokio::task::spawn_blocking(move || {
         PrivateKeySigner::encrypt_keystore(folder, &mut OsRng, key, password, Some(&name))
@@ -272,11 +275,15 @@ fn lock(folder: &Path) -> Result<File> {
     }
 }
 
-fn clear(folder: &Path) -> Result<()> {
-    let absent = |outcome: std::io::Result<()>| match outcome {
+/// That there was nothing to remove is fine.
+fn absent(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
         _ => Ok(()),
-    };
+    }
+}
+
+fn clear(folder: &Path) -> Result<()> {
     for name in FILES {
         absent(fs::remove_file(folder.join(name)))?;
     }

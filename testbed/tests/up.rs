@@ -3,6 +3,7 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -15,7 +16,7 @@ fn up(folder: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_testbed"))
         .args(["up", "--dir"])
         .arg(folder)
-        .env_remove("PORT_BASE")
+        .env("PORT_BASE", "") // as if it were unset
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -54,11 +55,27 @@ fn signal(name: &str, pid: u32) {
 }
 
 #[test]
+fn a_stack_ends_with_zero_when_its_terminal_goes_and_its_description_is_gone_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stack = up(folder.path());
+    let description = described(folder.path());
+    std::fs::remove_file(folder.path().join("stack.json")).unwrap();
+    signal("HUP", stack.id());
+    let status = until("the end", Duration::from_secs(30), || stack.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+    assert!(!ports(&description).iter().any(is_open));
+}
+
+#[test]
 fn a_stack_ends_with_zero_at_sigterm_and_leaves_nothing_running() {
     let folder = tempfile::tempdir().unwrap();
     let mut stack = up(folder.path());
     let description = described(folder.path());
     assert!(ports(&description).iter().all(is_open));
+    let text = std::fs::read_to_string(folder.path().join("stack.json")).unwrap();
+    assert!(text.contains("\"http://127.0.0.1:") && !text.contains("/\""), "a URL ends in a slash: {text}");
+    let keystore = std::fs::metadata(folder.path().join("data/issuer.json")).unwrap();
+    assert_eq!(keystore.permissions().mode() & 0o777, 0o600);
     let second = up(folder.path()).wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&second.stderr).contains("STACK_DIR"), "a second stack took the folder");
     signal("TERM", stack.id());
