@@ -6,7 +6,7 @@ MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)
 FORGE := lib/node_modules/@foundry-rs/forge-$(SYSTEM)-$(MACHINE)/bin/forge
 CARGO_RUN := cargo run --locked --quiet -p testbed --
 
-.PHONY: help setup setup-test build demo up test lint fmt abi
+.PHONY: help setup setup-test setup-deep build demo up test deep gas lint fmt abi
 
 help:
 	@echo "make setup   install what is missing; says what it does"
@@ -14,6 +14,8 @@ help:
 	@echo "make up      bring the system up and keep it up; see .stack/stack.json"
 	@echo "             PORT_BASE=n takes n and the six ports after it, STACK_DIR=d another folder: for a second stack"
 	@echo "make test    everything that is tested; make setup-test installs what only that needs"
+	@echo "make deep    proofs and static analysis of the contracts, which take longer; installs what only they need"
+	@echo "make gas     print the gas of whole transactions"
 	@echo "make build   contracts, daemons and testbed"
 	@echo "make lint    clippy and forge lint"
 	@echo "make fmt     format Rust and Solidity"
@@ -25,6 +27,10 @@ setup:
 # What only the tests need.
 setup-test: setup
 	@testbed/setup/setup-test.sh
+
+# What only `make deep` needs.
+setup-deep: setup
+	@testbed/setup/setup-deep.sh
 
 build: setup
 	$(FORGE) build src-sol script
@@ -39,9 +45,19 @@ up: build
 test: setup-test
 	@FORGE=$(FORGE) testbed/setup/test.sh
 
+deep: setup-deep
+	FORGE=$(FORGE) script/prove.sh
+	FORGE=$(FORGE) node script/analysis/slither.mjs
+	SEMGREP=$(CURDIR)/target/tools/python/bin/semgrep script/analysis/rules.sh
+
+gas: setup
+	$(FORGE) build
+	$(FORGE) test --match-path test-sol/Gas.t.sol
+	@FORGE=$(FORGE) node script/snapshots.mjs --table
+
 lint: setup
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	$(FORGE) lint --deny warnings src-sol script
+	@FORGE=$(FORGE) testbed/setup/lint.sh
 
 fmt: setup
 	cargo fmt --all

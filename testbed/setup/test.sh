@@ -33,14 +33,24 @@ documentation() {
         cargo doc --locked --workspace --no-deps --document-private-items --quiet
 }
 
+# Beside what `forge build` left, which the next steps read.
+coverage() {
+    FOUNDRY_OUT=target/coverage/out FOUNDRY_CACHE_PATH=target/coverage/cache script/coverage.sh
+}
+
 step 'Rust format' cargo fmt --all --check
 step 'Solidity format' "$FORGE" fmt --check
-step 'Solidity lint' "$FORGE" lint --deny warnings src-sol script
-step 'Solidity style' node lib/node_modules/solhint/solhint.js --disc --max-warnings 0 'src-sol/**/*.sol' 'script/**/*.sol'
 step 'Solidity build' "$FORGE" build
+step 'Solidity lint' testbed/setup/lint.sh
+step 'Solidity style' node lib/node_modules/solhint/solhint.js --disc --max-warnings 0 'src-sol/**/*.sol' 'script/**/*.sol'
 step 'ABIs as committed' script/abi.sh --check
 step 'vectors as committed' node test-sol/vectors/generate.mjs --check
 step 'Solidity tests' "$FORGE" test
+step 'tests as in their trees' node script/trees.mjs
+step 'documents as the code' node script/docs.mjs --check
+step 'gas, size, layout, ABI as committed' node script/snapshots.mjs --check
+step 'Solidity coverage' coverage
+step 'deployment and governance' node --test test-sol/chain/*.test.mjs
 step 'Rust lint' cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step 'Rust documentation' documentation
 step 'Rust build' cargo build --locked --workspace --quiet
