@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {IOtpVerifier} from "../../../src-sol/interfaces/IOtpVerifier.sol";
+import {IVerifier} from "../../utils/IVerifier.sol";
 import {Code, World} from "../World.sol";
 import {Actor} from "./Actor.sol";
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
@@ -10,8 +11,10 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 contract Guardian is Actor {
     constructor(World world) Actor(world) {}
 
+    /// @dev By chance alone one run in forty would see no pause.
     function pause(uint256 seed) external {
-        if (seed % 4 == 0) _call(GUARDIAN, abi.encodeCall(IOtpVerifier.pause, ()));
+        bool due = WORLD.calls() > 50 && WORLD.count(bytes4(IVerifier.Paused.selector)) == 0;
+        if (seed % 4 == 0 || due) _call(GUARDIAN, abi.encodeCall(IOtpVerifier.pause, ()));
     }
 
     function revoke(uint256 which, uint256 seed) external {
@@ -35,7 +38,11 @@ contract Governor is Actor {
     constructor(World world) Actor(world) {}
 
     function setPolicy(uint256 seed, uint32 ttl, uint16 grace, uint8 attempts) external {
-        if (seed % 4 != 0) (ttl, grace, attempts) = (20 + ttl % 600, grace % 3700, attempts % 7);
+        if (seed % 8 == 1) {
+            (ttl, grace, attempts) = (20 + ttl % 600, grace % 3700, attempts % 7); // about the bounds
+        } else if (seed % 8 > 1) {
+            (ttl, grace, attempts) = (30 + ttl % 571, grace % 3601, 1 + attempts % 5);
+        }
         IOtpVerifier.Policy memory policy =
             IOtpVerifier.Policy({ttl: ttl, grace: grace, maxAttempts: attempts, enabled: seed % 16 != 0});
         _call(GOVERNOR, abi.encodeCall(IOtpVerifier.setPolicy, (_purpose(seed), policy)));
