@@ -8,7 +8,6 @@ use alloy::primitives::{Address, B256};
 use super::{
     Store, StoreError, Write, column,
     deliveries::{Outbox, enqueue_code},
-    issuance::signed,
 };
 use crate::id::Deployment;
 
@@ -156,7 +155,7 @@ impl Store {
     pub async fn cursor(&self, deployment: &Deployment) -> Result<Option<Cursor>, StoreError> {
         let row: Option<(i64, Vec<u8>)> =
             sqlx::query_as("SELECT number, hash FROM cursors WHERE chain_id = ? AND verifier = ?")
-                .bind(signed(deployment.chain_id))
+                .bind(column::signed(deployment.chain_id))
                 .bind(deployment.verifier.as_slice())
                 .fetch_optional(&self.readers)
                 .await?;
@@ -170,7 +169,7 @@ impl Store {
     pub async fn follows_another(&self, deployment: &Deployment) -> Result<bool, StoreError> {
         let others = "SELECT EXISTS (SELECT 1 FROM cursors WHERE chain_id <> ? OR verifier <> ?)";
         Ok(sqlx::query_scalar(others)
-            .bind(signed(deployment.chain_id))
+            .bind(column::signed(deployment.chain_id))
             .bind(deployment.verifier.as_slice())
             .fetch_one(&self.readers)
             .await?)
@@ -183,9 +182,9 @@ impl Store {
     pub async fn start_cursor(&self, deployment: &Deployment, block: &Block) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sqlx::query("INSERT INTO cursors (chain_id, verifier, number, hash) VALUES (?, ?, ?, ?)")
-            .bind(signed(deployment.chain_id))
+            .bind(column::signed(deployment.chain_id))
             .bind(deployment.verifier.as_slice())
-            .bind(signed(block.number))
+            .bind(column::signed(block.number))
             .bind(block.hash.as_slice())
             .execute(&mut *tx)
             .await?;
@@ -240,7 +239,7 @@ impl Store {
         if !move_cursor(&mut tx, deployment, from, to).await? {
             return Ok(None);
         }
-        let above = signed(to.number);
+        let above = column::signed(to.number);
         sqlx::query("UPDATE blocks SET canonical = 0 WHERE canonical = 1 AND number > ?")
             .bind(above)
             .execute(&mut *tx)
@@ -270,7 +269,7 @@ impl Store {
         let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
             "SELECT number, hash FROM blocks WHERE canonical = 1 AND number < ? ORDER BY number DESC LIMIT ?",
         )
-        .bind(signed(number))
+        .bind(column::signed(number))
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
@@ -287,11 +286,11 @@ async fn move_cursor(tx: &mut Write, deployment: &Deployment, from: Cursor, to: 
     let moved = sqlx::query(
         "UPDATE cursors SET number = ?, hash = ? WHERE chain_id = ? AND verifier = ? AND number = ? AND hash = ?",
     )
-    .bind(signed(to.number))
+    .bind(column::signed(to.number))
     .bind(to.hash.as_slice())
-    .bind(signed(deployment.chain_id))
+    .bind(column::signed(deployment.chain_id))
     .bind(deployment.verifier.as_slice())
-    .bind(signed(from.number))
+    .bind(column::signed(from.number))
     .bind(from.hash.as_slice())
     .execute(&mut **tx)
     .await?;
@@ -305,9 +304,9 @@ async fn insert_block(tx: &mut Write, block: &Block) -> Result<(), StoreError> {
          ON CONFLICT DO UPDATE SET canonical = 1",
     )
     .bind(block.hash.as_slice())
-    .bind(signed(block.number))
+    .bind(column::signed(block.number))
     .bind(block.parent_hash.as_slice())
-    .bind(signed(block.timestamp))
+    .bind(column::signed(block.timestamp))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -323,19 +322,19 @@ async fn insert_event(tx: &mut Write, event: &ChainEvent) -> Result<(), StoreErr
          VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET canonical = 1",
     )
     .bind(place.block_hash.as_slice())
-    .bind(signed(place.log_index))
-    .bind(signed(place.block_number))
-    .bind(signed(place.timestamp))
+    .bind(column::signed(place.log_index))
+    .bind(column::signed(place.block_number))
+    .bind(column::signed(place.timestamp))
     .bind(place.tx_hash.as_slice())
     .bind(event.kind.name())
     .bind(hash(&facts.on_chain_id))
     .bind(hash(&facts.root))
     .bind(address(&facts.issuer))
     .bind(hash(&facts.purpose))
-    .bind(facts.serial.map(signed))
-    .bind(facts.first.map(signed))
-    .bind(facts.size.map(signed))
-    .bind(facts.expiry.map(signed))
+    .bind(facts.serial.map(column::signed))
+    .bind(facts.first.map(column::signed))
+    .bind(facts.size.map(column::signed))
+    .bind(facts.expiry.map(column::signed))
     .bind(address(&facts.subject))
     .bind(hash(&facts.action))
     .bind(address(&facts.party))

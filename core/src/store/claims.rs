@@ -5,7 +5,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Write, column, issuance::signed};
+use super::{Store, StoreError, Write, column};
 use crate::{clock::now_ms, id::Purpose};
 
 /// A message that this process has claimed and must send or settle.
@@ -179,7 +179,7 @@ async fn chain_time_ms(tx: &mut Write, head_s: Option<u64>) -> Result<i64, Store
     let applied_s: i64 = sqlx::query_scalar("SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash")
         .fetch_one(&mut **tx)
         .await?;
-    Ok(applied_s.max(head_s.map_or(0, signed)).saturating_mul(1_000))
+    Ok(applied_s.max(head_s.map_or(0, column::signed)).saturating_mul(1_000))
 }
 
 /// Something to say, or the state to put the row in and why.

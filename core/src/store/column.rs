@@ -3,6 +3,7 @@
 use alloy::primitives::{Address, B256};
 
 use super::StoreError;
+use crate::id::Purpose;
 
 pub(super) fn word(bytes: &[u8], table: &'static str) -> Result<B256, StoreError> {
     B256::try_from(bytes).map_err(|_| StoreError::Damaged { table })
@@ -15,4 +16,14 @@ pub(super) fn address(bytes: &[u8], table: &'static str) -> Result<Address, Stor
 /// A count or a number that is never negative.
 pub(super) fn unsigned<T: TryFrom<i64>>(number: i64, table: &'static str) -> Result<T, StoreError> {
     T::try_from(number).map_err(|_| StoreError::Damaged { table })
+}
+
+/// SQLite's integers are signed; what is stored stays far below 2^63.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A purpose that this system wrote; the chain's may have other names.
+pub(super) fn purpose(bytes: &[u8], table: &'static str) -> Result<Purpose, StoreError> {
+    Purpose::try_from(word(bytes, table)?).map_err(|_| StoreError::Damaged { table })
 }

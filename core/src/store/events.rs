@@ -4,7 +4,7 @@
 use alloy::primitives::{Address, B256};
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
-use super::{ChainEvent, EventKind, Facts, Place, Store, StoreError, column, issuance::signed};
+use super::{ChainEvent, EventKind, Facts, Place, Store, StoreError, column};
 
 const COLUMNS: &str = "SELECT block_hash, log_index, block_number, timestamp, tx_hash, kind, on_chain_id, root, issuer, \
                        purpose, serial, first, size, expiry, subject, action, party FROM events WHERE canonical = 1";
@@ -36,10 +36,10 @@ impl Store {
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<ChainEvent>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         if let Some(from) = filter.from {
-            query.push(" AND block_number >= ").push_bind(signed(from));
+            query.push(" AND block_number >= ").push_bind(column::signed(from));
         }
         if let Some(to) = filter.to {
-            query.push(" AND block_number <= ").push_bind(signed(to));
+            query.push(" AND block_number <= ").push_bind(column::signed(to));
         }
         if let Some(id) = filter.on_chain_id {
             query.push(" AND on_chain_id = ").push_bind(id.to_vec());
@@ -54,8 +54,8 @@ impl Store {
             query.push(" AND issuer = ").push_bind(issuer.to_vec());
         }
         if let Some((block_number, log_index)) = filter.after {
-            query.push(" AND (block_number, log_index) > (").push_bind(signed(block_number));
-            query.push(", ").push_bind(signed(log_index)).push(")");
+            query.push(" AND (block_number, log_index) > (").push_bind(column::signed(block_number));
+            query.push(", ").push_bind(column::signed(log_index)).push(")");
         }
         query.push(" ORDER BY block_number, log_index LIMIT ").push_bind(limit);
         let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.readers).await?;

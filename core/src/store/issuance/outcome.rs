@@ -1,0 +1,171 @@
+//! What became of a batch, and what its requests are told. Writer: the relayer, under the fence of its issuer key.
+
+use super::{Lease, MinedAt};
+use crate::{
+    clock::now_ms,
+    id::Purpose,
+    store::{Store, StoreError, Write, column},
+};
+
+impl Store {
+    /// A batch issued its codes in a block. `max_attempts` is the policy's at that block, where the node still knows it,
+    /// and holds for its requests from now on. Requests that were told of a failure are told better.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_mined(
+        &self,
+        lease: Lease,
+        batch_id: i64,
+        mined: &MinedAt,
+        max_attempts: Option<u8>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        set_block(&mut tx, batch_id, "mined", mined).await?;
+        unfail(&mut tx, batch_id).await?;
+        sqlx::query(
+            "UPDATE requests SET max_attempts = MAX(COALESCE(?, max_attempts), attempts)
+             WHERE id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+        )
+        .bind(max_attempts)
+        .bind(batch_id)
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A batch's nonce was mined and nothing was issued: its requests are told why.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_void(&self, lease: Lease, batch_id: i64, mined: &MinedAt, why: &str) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        set_block(&mut tx, batch_id, "void", mined).await?;
+        fail(&mut tx, batch_id, why).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A batch can no longer be mined in time: its requests are told why, and its nonce is to be freed.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_late(&self, lease: Lease, batch_id: i64, why: &str) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        sqlx::query("UPDATE batches SET state = 'late' WHERE id = ?").bind(batch_id).execute(&mut *tx).await?;
+        fail(&mut tx, batch_id, why).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A reorg took a batch out of its block: it is followed as one that was only signed, and its requests may hope.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_unmined(&self, lease: Lease, batch_id: i64) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        sqlx::query(
+            "UPDATE batches SET state = 'signed', tx_hash = NULL, block_number = NULL, block_hash = NULL WHERE id = ?",
+        )
+        .bind(batch_id)
+        .execute(&mut *tx)
+        .await?;
+        unfail(&mut tx, batch_id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Enough blocks stand on top of a batch: it is followed no more.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn mark_final(&self, lease: Lease, batch_id: i64) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        sqlx::query("UPDATE batches SET state = CASE state WHEN 'void' THEN 'dead' ELSE 'final' END WHERE id = ?")
+            .bind(batch_id)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// A batch's nonce is final with other contents, so it can never land: its requests wait for new numbers.
+    ///
+    /// # Errors
+    /// When the store fails or the lease is void.
+    pub async fn requeue_batch(&self, lease: Lease, batch_id: i64) -> Result<(), StoreError> {
+        let mut tx = self.fenced(lease).await?;
+        // The nonce is free for the row of whoever used it, should that be stored some day.
+        sqlx::query("UPDATE batches SET state = 'dead', nonce = -id WHERE id = ?")
+            .bind(batch_id)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "UPDATE requests SET state = 'queued', queued_at_ms = ?
+             WHERE state = 'batched' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+        )
+        .bind(now_ms())
+        .bind(batch_id)
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Fails waiting requests: those of `purpose`, or of every purpose, that have waited since before
+    /// `queued_before_ms`.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn fail_queued(
+        &self,
+        purpose: Option<Purpose>,
+        queued_before_ms: i64,
+        why: &str,
+    ) -> Result<u64, StoreError> {
+        let purpose = purpose.map(Purpose::bytes32);
+        let done = sqlx::query(
+            "UPDATE requests SET state = 'failed', failure = ?1, failed_at_ms = ?2
+             WHERE state = 'queued' AND queued_at_ms < ?3 AND (?4 IS NULL OR purpose = ?4)",
+        )
+        .bind(why)
+        .bind(now_ms())
+        .bind(queued_before_ms)
+        .bind(purpose.as_ref().map(|word| word.as_slice()))
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+async fn set_block(tx: &mut Write, batch_id: i64, state: &str, mined: &MinedAt) -> Result<(), StoreError> {
+    sqlx::query("UPDATE batches SET state = ?, tx_hash = ?, block_number = ?, block_hash = ? WHERE id = ?")
+        .bind(state)
+        .bind(mined.tx_hash.as_slice())
+        .bind(column::signed(mined.block_number))
+        .bind(mined.block_hash.as_slice())
+        .bind(batch_id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn fail(tx: &mut Write, batch_id: i64, why: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE requests SET state = 'failed', failure = ?, failed_at_ms = ?
+         WHERE state = 'batched' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+    )
+    .bind(why)
+    .bind(now_ms())
+    .bind(batch_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn unfail(tx: &mut Write, batch_id: i64) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE requests SET state = 'batched', failure = NULL, failed_at_ms = NULL
+         WHERE state = 'failed' AND id IN (SELECT request_id FROM issuances WHERE batch_id = ?)",
+    )
+    .bind(batch_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
