@@ -72,7 +72,7 @@ pub struct CodeContent {
 
 impl Store {
     /// Takes the next due message for `lease_ms`. Rows that must not go out any more are settled on the way: the code is
-    /// off the chain or expired, the request failed or was locked, the contact was removed.
+    /// off the chain or expired, the request was locked, the contact was removed.
     ///
     /// A code expires by chain time, which is the cursor's block's or `head_s` (Unix seconds, of the node's head where it
     /// is known), whichever is later: a tail that catches up stands far back.
@@ -185,23 +185,20 @@ async fn chain_time_ms(tx: &mut Write, head_s: Option<u64>) -> Result<i64, Store
 /// Something to say, or the state to put the row in and why.
 type Loaded = Result<Content, (&'static str, &'static str)>;
 
+/// That a request was told of a failure is not asked: what landed all the same, after a reorg, is good, and the relayer
+/// takes its word back when it sees the block. Until then a row that was dropped would stay dropped.
 async fn load_code(tx: &mut Write, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
-    let request: RequestRow = sqlx::query_as(
-        "SELECT action, reference, authorization_sealed, state = 'failed' AS failed, locked_at_ms FROM requests
-         WHERE id = ?",
-    )
-    .bind(request_id)
-    .fetch_one(&mut **tx)
-    .await?;
+    let request: RequestRow =
+        sqlx::query_as("SELECT action, reference, authorization_sealed, locked_at_ms FROM requests WHERE id = ?")
+            .bind(request_id)
+            .fetch_one(&mut **tx)
+            .await?;
     let landed: Option<(Vec<u8>, Vec<u8>, i64, i64)> =
         sqlx::query_as("SELECT issuer, purpose, serial, expiry FROM landings WHERE on_chain_id = ? AND request_id = ?")
             .bind(on_chain_id.as_slice())
             .bind(request_id)
             .fetch_optional(&mut **tx)
             .await?;
-    if request.failed {
-        return Ok(Err(("dead", "request failed")));
-    }
     if request.locked_at_ms.is_some() {
         return Ok(Err(("dead", "request locked")));
     }
@@ -259,6 +256,5 @@ struct RequestRow {
     action: Vec<u8>,
     reference: String,
     authorization_sealed: Vec<u8>,
-    failed: bool,
     locked_at_ms: Option<i64>,
 }

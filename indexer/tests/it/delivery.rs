@@ -34,6 +34,19 @@ async fn a_code_on_the_chain_arrives_once_with_digits_and_a_link_that_opens() {
 }
 
 #[tokio::test]
+async fn a_code_that_lands_after_its_requester_was_told_of_a_failure_is_delivered() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, issued) = world.issue_one().await;
+    // As after a reorg, while the relayer has not seen the new block yet.
+    let batch = world.store.open_batches(world.chain.issuer).await.unwrap().remove(0);
+    world.store.mark_late(world.lease, batch.id, "too late").await.unwrap();
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    let mail = mailbox.one(&person.address).await;
+    assert!(mail["text"].as_str().unwrap().contains(issued.code.digits().expose()));
+}
+
+#[tokio::test]
 async fn a_batch_reaches_each_of_its_people_and_nobody_else() {
     let (world, mailbox) = (World::new().await, Mailbox::start().await);
     let authorization = world.withdrawal();

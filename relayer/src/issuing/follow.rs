@@ -32,11 +32,11 @@ const REFUSED: &str =
     "the chain refused it: it was mined after its deadline, or the contract was paused meanwhile; ask again";
 
 impl Issuer {
-    /// Looks at every open batch once; returns how many are still in flight. A batch of which the node makes no sense
-    /// holds up no other.
-    pub(super) async fn follow(&self, open: &[OpenBatch], head: Head) -> Result<usize, IssuingError> {
+    /// Looks at every open batch once; returns how many are still in flight. A batch that cannot be looked at holds up no
+    /// other; the head then counts as seen only once all were, or a reorg would be missed.
+    pub(super) async fn follow(&mut self, open: &[OpenBatch], head: Head) -> Result<usize, IssuingError> {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
-        let mut in_flight = 0;
+        let (mut in_flight, mut missed) = (0, false);
         for batch in open {
             match self.follow_one(batch, head, reorged).await {
                 Ok(true) => {}
@@ -44,10 +44,12 @@ impl Issuer {
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(batch_id = batch.id, %error, "a batch cannot be followed now");
                     in_flight += 1;
+                    missed = true;
                 }
                 Err(error) => return Err(error),
             }
         }
+        self.seen = (!missed).then_some(head);
         Ok(in_flight)
     }
 

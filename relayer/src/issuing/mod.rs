@@ -188,7 +188,6 @@ impl Issuer {
         let head = self.head().await?;
         let open = self.parts.store.open_batches(self.lease.issuer).await?;
         let in_flight = self.follow(&open, head).await?;
-        self.seen = Some(head);
         self.compose(in_flight, head).await
     }
 

@@ -99,7 +99,7 @@ pub(crate) struct World {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) outbox: Outbox,
     pub(crate) progress: Progress,
-    lease: Lease,
+    pub(crate) lease: Lease,
 }
 
 impl World {
