@@ -8,8 +8,10 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},
+    ops::RangeInclusive,
     path::Path,
     str::FromStr,
+    time::Duration,
 };
 
 use toml::{Table, Value};
@@ -134,6 +136,42 @@ impl Reader {
         }
         let parsed: Vec<T> = entries.iter().filter_map(|entry| self.parse(name, entry)).collect();
         (parsed.len() == entries.len()).then_some(parsed)
+    }
+
+    /// A value with a default, within bounds.
+    pub fn within<T: FromStr<Err: Display> + PartialOrd + Display>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        bounds: RangeInclusive<T>,
+    ) -> Option<T> {
+        let value = self.or(name, default);
+        self.bounded(name, value, bounds)
+    }
+
+    /// What was read for `name`, where it lies within bounds.
+    pub fn bounded<T: PartialOrd + Display>(
+        &mut self,
+        name: &'static str,
+        value: Option<T>,
+        bounds: RangeInclusive<T>,
+    ) -> Option<T> {
+        let value = value?;
+        if bounds.contains(&value) {
+            return Some(value);
+        }
+        self.fault(format!("{name}: {} to {} is expected", bounds.start(), bounds.end()));
+        None
+    }
+
+    /// A time in seconds with a default, within bounds.
+    pub fn seconds(&mut self, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<Duration> {
+        self.within(name, default, bounds).map(Duration::from_secs)
+    }
+
+    /// A time in milliseconds with a default, within bounds.
+    pub fn millis(&mut self, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<Duration> {
+        self.within(name, default, bounds).map(Duration::from_millis)
     }
 
     /// Records that what was read does not fit together.

@@ -2,9 +2,7 @@
 //! this file. The environment prefix is `OTP_INDEXER`.
 
 use std::{
-    fmt::Display,
     net::SocketAddr,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -191,12 +189,12 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let verifier: Option<Address> = reader.required("chain.verifier");
     let rpc_url = reader.required("chain.rpc_url");
     let deployment_block = reader.required("chain.deployment_block");
-    let deployment_block = within(reader, "chain.deployment_block", deployment_block, 1..=u64::from(u32::MAX));
-    let rpc_timeout = millis(reader, "chain.rpc_timeout_ms", "10000", 1..=120_000);
-    let poll = millis(reader, "chain.poll_ms", "500", 10..=60_000);
-    let max_head_age = millis(reader, "chain.max_head_age_ms", "60000", 1_000..=86_400_000);
-    let range_blocks = bounded(reader, "chain.range_blocks", "2000", 1..=100_000);
-    let confirmations = bounded(reader, "chain.confirmations", "0", 0..=10_000);
+    let deployment_block = reader.bounded("chain.deployment_block", deployment_block, 1..=u64::from(u32::MAX));
+    let rpc_timeout = reader.millis("chain.rpc_timeout_ms", "10000", 1..=120_000);
+    let poll = reader.millis("chain.poll_ms", "500", 10..=60_000);
+    let max_head_age = reader.millis("chain.max_head_age_ms", "60000", 1_000..=86_400_000);
+    let range_blocks = reader.within("chain.range_blocks", "2000", 1..=100_000);
+    let confirmations = reader.within("chain.confirmations", "0", 0..=10_000);
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
         rpc_url: rpc_url?,
@@ -237,7 +235,7 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
     let username: Option<Option<String>> = reader.optional("mail.username");
     let password = reader.optional("mail.password");
     let from = reader.required::<Sender>("mail.from");
-    let timeout = millis(reader, "mail.timeout_ms", "10000", 100..=60_000);
+    let timeout = reader.millis("mail.timeout_ms", "10000", 100..=60_000);
     let credentials = match (username?, password?) {
         (Some(username), Some(password)) => Some((username, password)),
         (None, None) => None,
@@ -254,37 +252,14 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
 }
 
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
-    let workers = bounded(reader, "delivery.workers", "4", 1..=64);
-    let retry_first = millis(reader, "delivery.retry_first_ms", "500", 10..=60_000);
-    let retry_most = millis(reader, "delivery.retry_most_ms", "10000", 10..=600_000);
+    let workers = reader.within("delivery.workers", "4", 1..=64);
+    let retry_first = reader.millis("delivery.retry_first_ms", "500", 10..=60_000);
+    let retry_most = reader.millis("delivery.retry_most_ms", "10000", 10..=600_000);
     let (retry_first, retry_most) = (retry_first?, retry_most?);
     if retry_first > retry_most {
         reader.fault("delivery.retry_first_ms is above delivery.retry_most_ms");
     }
     Some(DeliveryConfig { workers: u32::try_from(workers?).ok()?, retry_first, retry_most })
-}
-
-fn bounded(reader: &mut Reader, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
-    let value = reader.or(name, default);
-    within(reader, name, value, bounds)
-}
-
-fn within<T: PartialOrd + Display>(
-    reader: &mut Reader,
-    name: &'static str,
-    value: Option<T>,
-    bounds: RangeInclusive<T>,
-) -> Option<T> {
-    let value = value?;
-    if bounds.contains(&value) {
-        return Some(value);
-    }
-    reader.fault(format!("{name}: {} to {} is expected", bounds.start(), bounds.end()));
-    None
-}
-
-fn millis(reader: &mut Reader, name: &'static str, default: &str, bounds: RangeInclusive<u64>) -> Option<Duration> {
-    bounded(reader, name, default, bounds).map(Duration::from_millis)
 }
 
 fn is_loopback(host: &str) -> bool {

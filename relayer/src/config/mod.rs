@@ -1,0 +1,124 @@
+//! The relayer's configuration. Keys, defaults and meanings: `relayer/config.example.toml`, which a test compares with
+//! these files; one file per section. The environment prefix is `OTP_RELAYER`.
+
+mod chain;
+mod http;
+mod issue;
+mod keys;
+mod otp;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy::primitives::U256;
+use otp_core::config::{Faults, KnownKey, Reader};
+
+pub use self::{
+    chain::ChainConfig,
+    http::{Domain, HttpConfig},
+    issue::IssueConfig,
+    keys::{KeysConfig, SignerConfig},
+    otp::OtpConfig,
+};
+
+const PREFIX: &str = "OTP_RELAYER";
+
+/// Everything that `relayer serve` needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Node and contract.
+    pub chain: ChainConfig,
+    /// The database file, shared with the indexer.
+    pub store_path: PathBuf,
+    /// Where data keys are wrapped.
+    pub keys: KeysConfig,
+    /// The issuing key.
+    pub signer: SignerConfig,
+    /// `signer.min_balance_wei`: below it, issuance stops.
+    pub min_balance_wei: U256,
+    /// Ports, origins, admin token.
+    pub http: HttpConfig,
+    /// How long a session lives.
+    pub session_ttl: Duration,
+    /// Requests and contacts.
+    pub otp: OtpConfig,
+    /// Batching, fees, deadlines.
+    pub issue: IssueConfig,
+    /// `tracing` filter.
+    pub log_filter: String,
+}
+
+impl Config {
+    /// Reads file and environment.
+    ///
+    /// # Errors
+    /// Every fault together.
+    pub fn load(path: Option<&Path>) -> Result<Self, Faults> {
+        let mut reader = Reader::load(path, PREFIX);
+        let config = read(&mut reader);
+        reader.finish(config)
+    }
+
+    /// The keys that [`Config::load`] knows.
+    #[must_use]
+    pub fn known_keys() -> Vec<KnownKey> {
+        let mut reader = Reader::new("", [], PREFIX);
+        let _ = read(&mut reader);
+        reader.known().to_vec()
+    }
+}
+
+fn read(reader: &mut Reader) -> Option<Config> {
+    let chain = chain::read(reader);
+    let store_path = reader.or("store.path", "data/otp.db");
+    let keys = keys::read_keys(reader);
+    let signer = keys::read_signer(reader);
+    let min_balance_wei = reader.or("signer.min_balance_wei", "10000000000000000");
+    let http = http::read(reader);
+    let session_ttl = reader.seconds("session.ttl_seconds", "900", 1..=86_400);
+    let otp = otp::read(reader);
+    let issue = issue::read(reader);
+    let log_filter = reader.or("log.filter", "info");
+    Some(Config {
+        chain: chain?,
+        store_path: store_path?,
+        keys: keys?,
+        signer: signer?,
+        min_balance_wei: min_balance_wei?,
+        http: http?,
+        session_ttl: session_ttl?,
+        otp: otp?,
+        issue: issue?,
+        log_filter: log_filter?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use otp_core::config::differences_from_example;
+
+    use super::*;
+
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let differences = differences_from_example(include_str!("../../config.example.toml"), &Config::known_keys());
+        assert_eq!(differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_example_is_complete_but_for_the_secret() {
+        let password = ("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD".to_owned(), "secret".to_owned());
+        let mut reader = Reader::new(include_str!("../../config.example.toml"), [password], PREFIX);
+        let config = read(&mut reader);
+        let config = reader.finish(config).unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+
+        let mut reader = Reader::new(include_str!("../../config.example.toml"), [], PREFIX);
+        let config = read(&mut reader);
+        let faults = reader.finish(config).unwrap_err().0;
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD"));
+    }
+}
