@@ -1,7 +1,8 @@
 //! What both daemons agree on.
 //!
 //! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`secret`], [`config`].
-//! Parts with effects: [`seal`] (keys), [`store`] (SQLite; all SQL lives there), [`chain`] (RPC), [`http`], [`telemetry`].
+//! Parts with effects: [`seal`] (keys), [`store`] (SQLite; all SQL lives there), [`chain`] (RPC), [`http`], [`metrics`],
+//! [`telemetry`].
 
 pub mod authorization;
 pub mod chain;
@@ -12,6 +13,7 @@ pub mod contract;
 pub mod http;
 pub mod id;
 pub mod merkle;
+pub mod metrics;
 pub mod seal;
 pub mod secret;
 pub mod store;

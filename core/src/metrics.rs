@@ -1,0 +1,229 @@
+//! Every metric of both daemons, in one place. Each line declares a constant that holds the metric's name and
+//! is used as `metrics::counter!(SIGN_INS, "outcome" => "refused")`; its help, kind, unit and labels are what `/metrics` on
+//! the admin port and docs/METRICS.md say of it.
+//!
+//! Labels have few values: never an id, a wallet, a contact, an address or anything that a caller chose.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context;
+use metrics::Unit;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+/// What a metric's value does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises; starts at 0 with the process.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts observations in buckets.
+    Histogram,
+}
+
+/// A metric as it is described.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name, unit included.
+    pub name: &'static str,
+    /// What its value does.
+    pub kind: Kind,
+    /// What it counts.
+    pub unit: Unit,
+    /// The labels that each of its series has.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $constant:ident: $kind:ident $name:literal $unit:ident [$($label:literal),*];)+) => {
+        $($(#[doc = $help])+ pub const $constant: &str = $name;)+
+
+        /// All of them, in the order of docs/METRICS.md.
+        pub const ALL: &[Metric] = &[$(Metric {
+            name: $constant,
+            kind: Kind::$kind,
+            unit: Unit::$unit,
+            labels: &[$($label),*],
+            help: concat!($($help),+).trim_ascii(),
+        }),+];
+    };
+}
+
+metrics! {
+    /// Answers of the public and admin ports; the route is the interface's, `unknown` where it has none.
+    HTTP_ANSWERS: Counter "otp_http_answers_total" Count ["method", "route", "status"];
+    /// From the request's head to the answer's; a stream's body is not in it.
+    HTTP_ANSWER_SECONDS: Histogram "otp_http_answer_seconds" Seconds ["route"];
+    /// Open connections, by port (`public`, `admin`).
+    HTTP_CONNECTIONS: Gauge "otp_http_connections" Count ["port"];
+    /// Events of target `security` in the log, by event; docs/LOGGING.md lists them.
+    SECURITY_EVENTS: Counter "otp_security_events_total" Count ["event"];
+
+    /// Attempts to sign in, by outcome (`accepted`, `refused`, `unavailable`).
+    SIGN_INS: Counter "otp_sign_ins_total" Count ["outcome"];
+    /// Digits that were compared, by what they were for (`otp`, `contact`, `change`) and outcome (`right`, `wrong`).
+    GUESSES: Counter "otp_guesses_total" Count ["for", "outcome"];
+    /// Requests and accounts that wrong digits locked (`otp`, `contact`, `account`).
+    LOCKS: Counter "otp_locks_total" Count ["what"];
+    /// Contact changes and deletions, by what happened (`announced`, `approved`, `cancelled`, `applied`).
+    CONTACT_CHANGES: Counter "otp_contact_changes_total" Count ["outcome"];
+    /// Codes that their owner reported as not asked for.
+    REPORTS: Counter "otp_reports_total" Count [];
+    /// Calls that a limit refused, by the limit.
+    RATE_LIMITED: Counter "otp_rate_limited_total" Count ["limit"];
+    /// What limits are multiplied by while failures run high; 1 is as configured.
+    LIMIT_FACTOR: Gauge "otp_limit_factor" Count [];
+    /// 1 while issuance is switched on, 0 while it is off, wholly or for a purpose or channel.
+    ISSUANCE_ON: Gauge "otp_issuance_on" Count ["scope"];
+
+    /// Requests answered with 202, by purpose.
+    REQUESTS_ACCEPTED: Counter "otp_requests_accepted_total" Count ["purpose"];
+    /// Accepted requests whose requester was told of a failure, by reason.
+    REQUESTS_FAILED: Counter "otp_requests_failed_total" Count ["reason"];
+    /// Requests that wait for a batch, by purpose.
+    REQUESTS_QUEUED: Gauge "otp_requests_queued" Count ["purpose"];
+    /// From a request's acceptance to the block of its code.
+    REQUEST_MINED_SECONDS: Histogram "otp_request_mined_seconds" Seconds [];
+    /// Codes in each batch that was stored.
+    BATCH_CODES: Histogram "otp_batch_codes" Count [];
+    /// Transactions signed, by what they do (`issue`, `revoke`, `cancel`, `sponsor`).
+    TRANSACTIONS_SIGNED: Counter "otp_transactions_signed_total" Count ["kind"];
+    /// Of these, those that replaced an earlier one of their nonce.
+    TRANSACTIONS_REPLACED: Counter "otp_transactions_replaced_total" Count ["kind"];
+    /// Transactions that came into a block, by kind and outcome (`succeeded`, `reverted`).
+    TRANSACTIONS_MINED: Counter "otp_transactions_mined_total" Count ["kind", "outcome"];
+    /// Transactions that are sent and in no block.
+    TRANSACTIONS_OPEN: Gauge "otp_transactions_open" Count [];
+    /// Age of the oldest of these.
+    TRANSACTION_OLDEST_SECONDS: Gauge "otp_transaction_oldest_seconds" Seconds [];
+    /// Transactions that a reorg took out of their block.
+    TRANSACTIONS_REORGED: Counter "otp_transactions_reorged_total" Count [];
+    /// The signer's balance, in ether: a double holds no wei.
+    SIGNER_BALANCE_ETHER: Gauge "otp_signer_balance_ether" Count ["signer"];
+    /// The head's base fee.
+    BASE_FEE_GWEI: Gauge "otp_base_fee_gwei" Count [];
+    /// The most that is offered per gas.
+    FEE_CAP_GWEI: Gauge "otp_fee_cap_gwei" Count [];
+    /// 1 for the reason for which nothing is issued, 0 for the others.
+    ISSUANCE_STOPPED: Gauge "otp_issuance_stopped" Count ["reason"];
+    /// Signs that somebody else acts with our rights (`foreign-batch`, `role-granted`, `upgraded`).
+    CHAIN_ALARMS: Counter "otp_chain_alarms_total" Count ["alarm"];
+
+    /// Calls to a node by its host and outcome (`ok`, `error`, `timeout`, `throttled`, `nonsense`).
+    RPC_CALLS: Counter "otp_rpc_calls_total" Count ["endpoint", "outcome"];
+    /// How long calls to a node took.
+    RPC_CALL_SECONDS: Histogram "otp_rpc_call_seconds" Seconds ["endpoint"];
+    /// How far the node's head lies behind this server's clock.
+    RPC_HEAD_AGE_SECONDS: Gauge "otp_rpc_head_age_seconds" Seconds ["endpoint"];
+    /// How many blocks the node lies behind the best one known.
+    RPC_HEAD_LAG_BLOCKS: Gauge "otp_rpc_head_lag_blocks" Count ["endpoint"];
+    /// 1 while the node is put aside, 0 while it is used.
+    RPC_PUT_ASIDE: Gauge "otp_rpc_put_aside" Count ["endpoint"];
+
+    /// The last block whose events are stored.
+    INDEXED_BLOCK: Gauge "otp_indexed_block" Count [];
+    /// Blocks between the head and the last one whose events are stored.
+    INDEXER_LAG_BLOCKS: Gauge "otp_indexer_lag_blocks" Count [];
+    /// Canonical events stored, by type.
+    EVENTS_STORED: Counter "otp_events_stored_total" Count ["type"];
+    /// Blocks that a reorg took back after their events were stored.
+    BLOCKS_REORGED: Counter "otp_blocks_reorged_total" Count [];
+    /// Messages by channel and outcome (`sent`, `failed`, `dead`).
+    DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "outcome"];
+    /// From a code's block to its message's handover.
+    DELIVERY_SECONDS: Histogram "otp_delivery_seconds" Seconds ["channel"];
+}
+
+/// Fitting for answers in milliseconds and blocks in seconds alike.
+const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+const CODES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0];
+/// How often observations are sorted into their buckets while nobody scrapes.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// This process's metrics, as text. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder(PrometheusHandle);
+
+static INSTALLED: Mutex<Option<Recorder>> = Mutex::new(None);
+
+impl Recorder {
+    /// Starts recording; what was counted before is lost. A second call gives the same recorder.
+    ///
+    /// # Errors
+    /// When another recorder is there already.
+    pub fn install() -> anyhow::Result<Self> {
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recorder) = &*installed {
+            return Ok(recorder.clone());
+        }
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+            .set_buckets_for_metric(Matcher::Full(BATCH_CODES.to_owned()), &CODES)?
+            .build_recorder();
+        let handle = Self(recorder.handle());
+        metrics::set_global_recorder(recorder).ok().context("another recorder is there already")?;
+        describe();
+        Ok(installed.insert(handle).clone())
+    }
+
+    /// All series in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Bounds what is held between two scrapes; until `shutdown`.
+    pub async fn keep(self, shutdown: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(UPKEEP) => self.0.run_upkeep(),
+            }
+        }
+    }
+}
+
+fn describe() {
+    for Metric { name, kind, unit, help, .. } in ALL {
+        match kind {
+            Kind::Counter => metrics::describe_counter!(*name, *unit, *help),
+            Kind::Gauge => metrics::describe_gauge!(*name, *unit, *help),
+            Kind::Histogram => metrics::describe_histogram!(*name, *unit, *help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered_with_its_help_and_buckets() {
+        let recorder = Recorder::install().unwrap();
+        metrics::counter!(SIGN_INS, "outcome" => "refused").increment(2);
+        metrics::histogram!(BATCH_CODES).record(3.0);
+        let text = Recorder::install().unwrap().render();
+        assert!(text.contains("# HELP otp_sign_ins_total Attempts to sign in"), "{text}");
+        assert!(text.contains("otp_sign_ins_total{outcome=\"refused\"} 2"), "{text}");
+        assert!(text.contains("otp_batch_codes_bucket{le=\"5\"} 1"), "{text}");
+        assert_eq!(text, recorder.render());
+    }
+
+    #[test]
+    fn names_are_unique_and_end_in_their_unit() {
+        let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        for metric in ALL {
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert_eq!(metric.unit == Unit::Seconds, metric.name.ends_with("_seconds"), "{}", metric.name);
+        }
+    }
+}
