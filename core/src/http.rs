@@ -1,9 +1,10 @@
 //! What the HTTP faces of both daemons share: problems (RFC 9457), request ids, strict JSON bodies, serving with a
 //! drain, and the admin token.
 
+mod admin;
 mod serve;
 
-use std::{convert::Infallible, io, net::SocketAddr, path::Path, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
@@ -18,7 +19,10 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-pub use self::serve::serve;
+pub use self::{
+    admin::{admin, write_admin_token},
+    serve::serve,
+};
 use crate::{seal::SealError, store::StoreError};
 
 /// Bodies above this are refused.
@@ -234,32 +238,6 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|e| anyhow::anyhow!("cannot listen on {address}: {e}; free it or set another"))
-}
-
-/// Makes the admin token and writes it to `path` with mode 0600, anew at each start.
-///
-/// # Errors
-/// When the file cannot be written or the OS gives no randomness.
-pub fn write_admin_token(path: &Path) -> io::Result<crate::secret::Secret<String>> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let token = hex::encode(bytes);
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(token.as_bytes())?;
-    Ok(crate::secret::Secret::new(token))
-}
-
-/// Whether a request carries the admin token as its bearer, compared in constant time.
-#[must_use]
-pub fn is_admin(headers: &HeaderMap, token: &crate::secret::Secret<String>) -> bool {
-    use subtle::ConstantTimeEq;
-    let given = header_text(headers, header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
-    given.as_bytes().ct_eq(token.expose().as_bytes()).into()
 }
 
 /// `GET /livez` for both daemons: answers as long as the process serves.

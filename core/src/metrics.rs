@@ -147,7 +147,7 @@ const CODES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0];
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// This process's metrics, as text. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Recorder(PrometheusHandle);
 
 static INSTALLED: Mutex<Option<Recorder>> = Mutex::new(None);
@@ -179,10 +179,13 @@ impl Recorder {
     }
 
     /// Bounds what is held between two scrapes; until `shutdown`.
-    pub async fn keep(self, shutdown: CancellationToken) {
+    ///
+    /// # Errors
+    /// None.
+    pub async fn keep(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return Ok(()),
                 () = tokio::time::sleep(UPKEEP) => self.0.run_upkeep(),
             }
         }

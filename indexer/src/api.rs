@@ -9,7 +9,7 @@ use axum::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,6 +18,7 @@ use otp_core::{
     http::{self, Problem},
     id::{Deployment, leaf},
     merkle::Tree,
+    metrics::Recorder,
     secret::Secret,
     store::{ChainEvent, EventFilter, EventKind, Store},
 };
@@ -62,21 +63,11 @@ pub fn public(app: App) -> Router {
     http::finish(router, TIME_LIMIT)
 }
 
-/// The admin port, with the token that opens its status.
-pub fn admin(app: App, token: Secret<String>) -> Router {
-    let status = move |headers: HeaderMap, State(app): State<App>| async move {
-        if http::is_admin(&headers, &token) {
-            return status(&app).await;
-        }
-        let detail = "send the token of http.admin_token_file as bearer";
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail))
-    };
-    let router = Router::new()
-        .route("/v1/status", get(status))
-        .route("/livez", get(http::livez))
-        .route("/readyz", get(readyz))
-        .with_state(app);
-    http::finish(router, TIME_LIMIT)
+/// The admin port, with the token that opens status and metrics.
+pub fn admin(app: App, token: Secret<String>, recorder: Recorder) -> Router {
+    let routes = Router::new().route("/v1/status", get(status));
+    let open = Router::new().route("/readyz", get(readyz));
+    http::finish(http::admin(routes, open, token, recorder).with_state(app), TIME_LIMIT)
 }
 
 #[derive(Deserialize)]
@@ -250,7 +241,7 @@ async fn readyz(State(app): State<App>) -> Response {
     http::answer(status, &body)
 }
 
-async fn status(app: &App) -> Result<Response, Problem> {
+async fn status(State(app): State<App>) -> Result<Response, Problem> {
     let counts = app.store.delivery_counts().await.map_err(|e| Problem::internal(&e))?;
     let deliveries: Map<String, Value> = counts.into_iter().map(|row| (row.state, row.count.into())).collect();
     let chain = app.progress.snapshot();

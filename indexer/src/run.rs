@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use otp_core::{
     chain, http,
+    metrics::Recorder,
     store::{Outbox, Store},
     tasks::Tasks,
 };
@@ -40,6 +41,7 @@ struct Shared {
 /// The first failure, in one line that says what to do.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
+    let recorder = Recorder::install()?;
     let mut tasks = Tasks::new(shutdown.clone());
     let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
     let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
@@ -58,11 +60,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
     };
-    let (public, admin) = (api::public(app.clone()), api::admin(app, token));
+    let (public, admin) = (api::public(app.clone()), api::admin(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
     spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
+    tasks.spawn("metrics", recorder.keep(shutdown.clone()));
     let store = shared.store.clone();
     spawn_workers(&mut tasks, config, shared, shutdown)?;
     tracing::info!(%listen, %admin_listen, "indexer runs");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use otp_core::{chain, http, seal::Keyring, store::Store, tasks::Tasks};
+use otp_core::{chain, http, metrics::Recorder, seal::Keyring, store::Store, tasks::Tasks};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::{
 /// The first failure, in one line that says what to do.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
+    let recorder = Recorder::install()?;
     let mut tasks = Tasks::new(shutdown.clone());
     let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
     let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
@@ -38,11 +39,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         wake: parts.wake.clone(),
         shutdown: shutdown.clone(),
     });
-    let (public, admin) = (api::router(app.clone()), api::admin_router(app, token));
+    let (public, admin) = (api::router(app.clone()), api::admin_router(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
     spawn_chain_side(&mut tasks, parts, &shutdown);
+    tasks.spawn("metrics", recorder.keep(shutdown));
     tracing::info!(%listen, %admin_listen, "relayer serves");
     let outcome = tasks.join().await;
     store.close().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, keccak256};
 use indexer::api::{self, App};
-use otp_core::{contract::OtpVerifier, secret::Secret};
+use otp_core::{contract::OtpVerifier, metrics::Recorder, secret::Secret};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,8 @@ async fn serve(world: &World) -> (String, String) {
         progress: world.progress.clone(),
     };
     let mut urls = Vec::new();
-    for router in [api::public(app.clone()), api::admin(app, Secret::new("token".to_owned()))] {
+    let recorder = Recorder::install().unwrap();
+    for router in [api::public(app.clone()), api::admin(app, Secret::new("token".to_owned()), recorder)] {
         let listener = otp_core::http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         urls.push(format!("http://{}", listener.local_addr().unwrap()));
         tokio::spawn(otp_core::http::serve(listener, router, CancellationToken::new()));

@@ -29,6 +29,7 @@ use otp_core::{
     code::Digits,
     http::{self, Problem},
     id::Deployment,
+    metrics::Recorder,
     seal::Keyring,
     secret::Secret,
     store::Store,
@@ -133,14 +134,10 @@ pub fn router(app: App) -> Router {
 }
 
 /// The operators' interface: all but liveness and readiness asks for the token.
-pub fn admin_router(app: App, token: Secret<String>) -> Router {
-    let token = Arc::new(token);
-    let routes = Router::new()
-        .route("/v1/status", get(move |app, headers| about::status(app, headers, token)))
-        .route("/livez", get(http::livez))
-        .route("/readyz", get(about::readyz))
-        .with_state(app);
-    http::finish(routes, TIME_LIMIT)
+pub fn admin_router(app: App, token: Secret<String>, recorder: Recorder) -> Router {
+    let routes = Router::new().route("/v1/status", get(about::status));
+    let open = Router::new().route("/readyz", get(about::readyz));
+    http::finish(http::admin(routes, open, token, recorder).with_state(app), TIME_LIMIT)
 }
 
 fn cors(config: &HttpConfig) -> CorsLayer {

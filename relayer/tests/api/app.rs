@@ -207,7 +207,9 @@ impl TestApp {
             shutdown: self.shutdown.clone(),
         });
         self.url = self.listen(api::router(state.clone())).await;
-        self.admin_url = self.listen(api::admin_router(state, Secret::new(ADMIN_TOKEN.to_owned()))).await;
+        let recorder = otp_core::metrics::Recorder::install().unwrap();
+        let admin = api::admin_router(state, Secret::new(ADMIN_TOKEN.to_owned()), recorder);
+        self.admin_url = self.listen(admin).await;
     }
 
     async fn listen(&self, router: axum::Router) -> String {
