@@ -65,7 +65,7 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO accounts (id, wallet, seed_sealed, created_at_ms) VALUES (?, ?, ?, ?)
-             ON CONFLICT (wallet) DO NOTHING",
+             ON CONFLICT (wallet) WHERE closed_at_ms IS NULL DO NOTHING",
         )
         .bind(new.new_account_id)
         .bind(new.wallet.as_slice())
@@ -73,7 +73,7 @@ impl Store {
         .bind(new.now_ms)
         .execute(&mut *write)
         .await?;
-        let account: Uuid = sqlx::query_scalar("SELECT id FROM accounts WHERE wallet = ?")
+        let account: Uuid = sqlx::query_scalar("SELECT id FROM accounts WHERE wallet = ? AND closed_at_ms IS NULL")
             .bind(new.wallet.as_slice())
             .fetch_one(&mut *write)
             .await?;

@@ -131,7 +131,8 @@ impl Store {
             "INSERT INTO contacts (id, account_id, channel, address_sealed, address_tag, created_at_ms, challenge,
                                    challenge_expires_at_ms)
              VALUES (?, ?, ?, ?, ?, ?, 1, ?)
-             ON CONFLICT (account_id, channel, address_tag) WHERE removed_at_ms IS NULL DO UPDATE
+             ON CONFLICT (account_id, channel, address_tag) WHERE removed_at_ms IS NULL AND confirmed_at_ms IS NULL
+             DO UPDATE
              SET challenge = challenge + 1, challenge_attempts = 0,
                  challenge_expires_at_ms = excluded.challenge_expires_at_ms
              RETURNING id, challenge",

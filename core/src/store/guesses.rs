@@ -18,6 +18,7 @@ const WINDOW_MS: i64 = 3_600_000;
 pub(super) enum Target {
     Request(Uuid),
     Contact(Uuid),
+    Change(Uuid),
 }
 
 /// A guess that was taken out of the budget.
@@ -45,15 +46,17 @@ pub(super) async fn take(
     if let (BUDGET.., Some(oldest)) = (made, oldest) {
         return Ok(Err(seconds_until(oldest.saturating_add(WINDOW_MS), now_ms)));
     }
-    let (request, contact) = match target {
-        Target::Request(id) => (Some(id), None),
-        Target::Contact(id) => (None, Some(id)),
+    let (request, contact, change) = match target {
+        Target::Request(id) => (Some(id), None, None),
+        Target::Contact(id) => (None, Some(id), None),
+        Target::Change(id) => (None, None, Some(id)),
     };
     let inserted =
-        sqlx::query("INSERT INTO guesses (account_id, request_id, contact_id, made_at_ms) VALUES (?, ?, ?, ?)")
+        sqlx::query("INSERT INTO guesses (account_id, request_id, contact_id, change_id, made_at_ms) VALUES (?, ?, ?, ?, ?)")
             .bind(account)
             .bind(request)
             .bind(contact)
+            .bind(change)
             .bind(now_ms)
             .execute(&mut *write)
             .await?;

@@ -12,10 +12,15 @@ CREATE TABLE data_keys (
 
 CREATE TABLE accounts (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
-    wallet        BLOB    NOT NULL UNIQUE CHECK (length(wallet) = 20),
+    wallet        BLOB    NOT NULL CHECK (length(wallet) = 20),
     seed_sealed   BLOB    NOT NULL,
-    created_at_ms INTEGER NOT NULL
+    created_at_ms INTEGER NOT NULL,
+    -- closed: nobody signs in to it and nothing new is asked for; erased: wallet and sealed values are zeroed as well
+    closed_at_ms  INTEGER,
+    erased_at_ms  INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX accounts_wallet ON accounts (wallet) WHERE closed_at_ms IS NULL;
+CREATE INDEX accounts_closed ON accounts (closed_at_ms) WHERE closed_at_ms IS NOT NULL AND erased_at_ms IS NULL;
 
 -- A nonce proves by itself that it is ours; it is stored when it is used, and kept until it would have expired.
 CREATE TABLE used_nonces (
@@ -40,6 +45,9 @@ CREATE TABLE contacts (
     address_sealed          BLOB    NOT NULL,
     address_tag             BLOB    NOT NULL CHECK (length(address_tag) = 32),
     created_at_ms           INTEGER NOT NULL,
+    -- proved: its digits were right; allowed: a confirmed contact or the delay agreed; confirmed: both, it receives codes
+    proved_at_ms            INTEGER,
+    allowed_at_ms           INTEGER,
     confirmed_at_ms         INTEGER,
     removed_at_ms           INTEGER,
     -- the confirmation that runs: its digits derive from the seed, the contact's id and this counter
@@ -47,17 +55,50 @@ CREATE TABLE contacts (
     challenge_attempts      INTEGER NOT NULL DEFAULT 0,
     challenge_expires_at_ms INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE UNIQUE INDEX contacts_address ON contacts (account_id, channel, address_tag) WHERE removed_at_ms IS NULL;
+-- An address that is confirmed can wait a second time, so that trying an address does not tell whether it is one.
+CREATE UNIQUE INDEX contacts_address ON contacts (account_id, channel, address_tag)
+    WHERE removed_at_ms IS NULL AND confirmed_at_ms IS NULL;
+CREATE INDEX contacts_account ON contacts (account_id);
+CREATE INDEX contacts_removed ON contacts (removed_at_ms) WHERE removed_at_ms IS NOT NULL AND length(address_sealed) > 0;
 
--- Messages that owe nothing to the chain. No digits are stored: the sender derives them.
+-- What waits for the approval of a confirmed contact, or for its time (protocol.md §5.1).
+CREATE TABLE contact_changes (
+    id                      BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    account_id              BLOB    NOT NULL REFERENCES accounts (id),
+    kind                    TEXT    NOT NULL CHECK (kind IN ('add', 'remove', 'delete-account')),
+    contact_id              BLOB    REFERENCES contacts (id),
+    state                   TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'cancelled')),
+    created_at_ms           INTEGER NOT NULL,
+    due_at_ms               INTEGER NOT NULL,
+    settled_at_ms           INTEGER,
+    -- the approval that runs: its digits derive from the seed, the change's id and this counter
+    challenge               INTEGER NOT NULL DEFAULT 1,
+    challenge_attempts      INTEGER NOT NULL DEFAULT 0,
+    challenge_expires_at_ms INTEGER NOT NULL,
+    CHECK ((contact_id IS NULL) = (kind = 'delete-account'))
+) STRICT;
+CREATE INDEX contact_changes_account ON contact_changes (account_id, created_at_ms);
+CREATE INDEX contact_changes_due ON contact_changes (due_at_ms) WHERE state = 'waiting';
+
+-- The latest time that was seen, one row: a delay that begins while the clock is set back must not end early.
+CREATE TABLE latest_time (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    seen_ms INTEGER NOT NULL
+) STRICT;
+
+-- Messages that owe nothing to the chain. No digits are stored: the sender derives them. A confirmation names its
+-- contact's challenge, the others a change and, where they carry digits, its challenge.
 CREATE TABLE notices (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
     account_id    BLOB    NOT NULL REFERENCES accounts (id),
     contact_id    BLOB    NOT NULL REFERENCES contacts (id),
-    kind          TEXT    NOT NULL CHECK (kind IN ('contact-confirmation')),
+    kind          TEXT    NOT NULL
+                          CHECK (kind IN ('contact-confirmation', 'change-announced', 'change-digits', 'change-done')),
+    change_id     BLOB    REFERENCES contact_changes (id),
     challenge     INTEGER NOT NULL,
     created_at_ms INTEGER NOT NULL,
-    expires_at_ms INTEGER NOT NULL
+    expires_at_ms INTEGER NOT NULL,
+    CHECK ((change_id IS NULL) = (kind = 'contact-confirmation'))
 ) STRICT;
 CREATE INDEX notices_open ON notices (expires_at_ms);
 CREATE INDEX notices_account ON notices (account_id, created_at_ms);
@@ -93,14 +134,15 @@ CREATE INDEX requests_account ON requests (account_id, id);
 CREATE INDEX requests_reference ON requests (account_id, reference);
 CREATE INDEX requests_contact ON requests (contact_id, created_at_ms);
 
--- Guesses at a request's or a contact's digits that were evaluated or are being evaluated; a right one is taken out again.
+-- Guesses at the digits of a request, a contact or a change that were evaluated or are being evaluated; a right one is taken out again.
 CREATE TABLE guesses (
     id         INTEGER PRIMARY KEY,
     account_id BLOB    NOT NULL REFERENCES accounts (id),
     request_id BLOB    REFERENCES requests (id),
     contact_id BLOB    REFERENCES contacts (id),
+    change_id  BLOB    REFERENCES contact_changes (id),
     made_at_ms INTEGER NOT NULL,
-    CHECK ((request_id IS NULL) <> (contact_id IS NULL))
+    CHECK ((request_id IS NOT NULL) + (contact_id IS NOT NULL) + (change_id IS NOT NULL) = 1)
 ) STRICT;
 CREATE INDEX guesses_account ON guesses (account_id, made_at_ms);
 
