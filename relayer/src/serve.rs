@@ -39,6 +39,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         wake: parts.wake.clone(),
         shutdown: shutdown.clone(),
     });
+    let (written, stop_store) = (store.clone(), shutdown.clone());
+    tasks.spawn("store", async move {
+        tokio::select! {
+            () = stop_store.cancelled() => Ok(()),
+            () = written.writer_ended() => bail!("the store's writer died"),
+        }
+    });
     let (public, admin) = (api::router(app.clone()), api::admin_router(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });

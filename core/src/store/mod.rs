@@ -11,6 +11,7 @@ mod contacts;
 mod data_keys;
 mod deliveries;
 mod events;
+mod group;
 mod guesses;
 mod issuance;
 mod requests;
@@ -24,6 +25,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use self::group::Group;
 pub use self::{
     accounts::*, chain::*, claims::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*,
     status::*, story::*,
@@ -42,6 +44,15 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("store migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The transaction that several writes shared was not committed: none of them was done.
+    #[error("store: the commit failed: {why}")]
+    Commit {
+        /// SQLite's word.
+        why: String,
+    },
+    /// The store is being closed, or its writer died.
+    #[error("store: no write is taken any more")]
+    Closed,
     /// A row holds what no code of ours writes.
     #[error("store: damaged row in {table}")]
     Damaged {
@@ -63,6 +74,7 @@ pub enum StoreError {
 pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
+    group: Group,
 }
 
 /// An open `BEGIN IMMEDIATE` transaction; rolled back when dropped without commit.
@@ -87,16 +99,25 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { readers, writer })
+        let group = Group::start(writer.clone());
+        Ok(Self { readers, writer, group })
     }
 
-    /// Answers when the file can be read: for readiness.
+    /// Answers when the file can be read and writes are being taken: for readiness.
     ///
     /// # Errors
     /// When it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if !self.group.is_alive() {
+            return Err(StoreError::Closed);
+        }
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
+    }
+
+    /// Waits until writes that share commits are no longer taken, which must end the process.
+    pub async fn writer_ended(&self) {
+        self.group.ended().await;
     }
 
     /// Closes every connection, which folds the write-ahead log into the file.

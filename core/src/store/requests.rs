@@ -2,11 +2,12 @@
 //! part is in `issuance.rs`).
 
 use alloy::primitives::B256;
-use sqlx::{FromRow, SqliteExecutor};
+use sqlx::{FromRow, SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::{
     Store, StoreError, column,
+    group::Outcome,
     guesses::{self, GuessId, Target, seconds_until},
 };
 use crate::id::Purpose;
@@ -15,8 +16,8 @@ use crate::id::Purpose;
 const IDEMPOTENCY_MS: i64 = 86_400_000;
 
 /// A request to be accepted.
-#[derive(Debug)]
-pub struct NewRequest<'a> {
+#[derive(Debug, Clone)]
+pub struct NewRequest {
     /// UUIDv7.
     pub id: Uuid,
     /// Who asks.
@@ -26,11 +27,11 @@ pub struct NewRequest<'a> {
     /// Where the digits go.
     pub contact_id: Uuid,
     /// The client's Idempotency-Key.
-    pub idempotency_key: &'a str,
+    pub idempotency_key: String,
     /// A hash of what was asked for.
     pub body_hash: B256,
     /// The short name printed in the message.
-    pub reference: &'a str,
+    pub reference: String,
     /// Which policy applies.
     pub purpose: Purpose,
     /// What the code authorises.
@@ -38,7 +39,7 @@ pub struct NewRequest<'a> {
     /// EIP-712 `hashStruct` of the payload; `None` for a blind action.
     pub payload_hash: Option<B256>,
     /// The `Authorization` as JSON, sealed for `id`.
-    pub authorization_sealed: &'a [u8],
+    pub authorization_sealed: Vec<u8>,
     /// Wrong digits that are evaluated, 1 to 5.
     pub max_attempts: u8,
     /// Now, in Unix milliseconds.
@@ -163,37 +164,8 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn submit(&self, new: &NewRequest<'_>) -> Result<Submission, StoreError> {
-        let mut write = self.write().await?;
-        if let Some(known) = KnownKey::find(&mut *write, new.account_id, new.idempotency_key, new.now_ms).await? {
-            return known.against(new.body_hash);
-        }
-        if let Some(retry_after_s) = cooldown(&mut *write, new).await? {
-            return Ok(Submission::TooSoon { retry_after_s });
-        }
-        let reference = sqlx::query("SELECT 1 FROM requests WHERE account_id = ? AND reference = ?")
-            .bind(new.account_id)
-            .bind(new.reference)
-            .fetch_optional(&mut *write)
-            .await?;
-        if reference.is_some() {
-            return Ok(Submission::ReferenceTaken);
-        }
-        // A key that stands here still is older than 24 h and free again.
-        sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
-            .bind(new.account_id)
-            .bind(new.idempotency_key)
-            .execute(&mut *write)
-            .await?;
-        insert(&mut *write, new).await?;
-        write.commit().await?;
-        Ok(Submission::Accepted(Accepted {
-            id: new.id,
-            reference: new.reference.to_owned(),
-            purpose: new.purpose,
-            action: new.action,
-            created_at_ms: new.now_ms,
-        }))
+    pub async fn submit(&self, new: NewRequest) -> Result<Submission, StoreError> {
+        self.group.run(move |write| Box::pin(async move { submit(write, new).await })).await
     }
 
     /// Ids of the account's requests, newest first, from before `before`.
@@ -232,32 +204,9 @@ impl Store {
     /// # Errors
     /// When the store fails or has no such request.
     pub async fn begin_attempt(&self, account_id: Uuid, request_id: Uuid, now_ms: i64) -> Result<Attempt, StoreError> {
-        let mut write = self.write().await?;
-        let (attempts, max, locked): (i64, i64, Option<i64>) =
-            sqlx::query_as("SELECT attempts, max_attempts, locked_at_ms FROM requests WHERE id = ?")
-                .bind(request_id)
-                .fetch_one(&mut *write)
-                .await?;
-        if locked.is_some() || attempts >= max {
-            // All attempts counted and no lock: a crash came between. The last one counts as wrong.
-            sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
-                .bind(now_ms)
-                .bind(request_id)
-                .execute(&mut *write)
-                .await?;
-            write.commit().await?;
-            return Ok(Attempt::Locked);
-        }
-        let guess = match guesses::take(&mut write, account_id, Target::Request(request_id), now_ms).await? {
-            Ok(guess) => guess,
-            Err(retry_after_s) => return Ok(Attempt::TooMany { retry_after_s }),
-        };
-        sqlx::query("UPDATE requests SET attempts = attempts + 1 WHERE id = ?")
-            .bind(request_id)
-            .execute(&mut *write)
-            .await?;
-        write.commit().await?;
-        Ok(Attempt::Counted { guess, attempts_left: column::unsigned(max - attempts - 1, "requests")? })
+        self.group
+            .run(move |write| Box::pin(async move { begin_attempt(write, account_id, request_id, now_ms).await }))
+            .await
     }
 
     /// Records how a counted attempt ended: a right one is given back and unlocks, the last wrong one locks for good.
@@ -271,20 +220,93 @@ impl Store {
         right: bool,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        let settle = if right {
-            guesses::give_back(&mut write, guess).await?;
-            "UPDATE requests SET attempts = attempts - 1, unlocked_at_ms = coalesce(unlocked_at_ms, ?) WHERE id = ?"
-        } else {
-            "UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ? AND attempts >= max_attempts"
-        };
-        sqlx::query(settle).bind(now_ms).bind(request_id).execute(&mut *write).await?;
-        write.commit().await?;
-        Ok(())
+        self.group
+            .run(move |write| Box::pin(async move { settle_attempt(write, request_id, guess, right, now_ms).await }))
+            .await
     }
 }
 
-async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<Option<u64>, StoreError> {
+async fn submit(write: &mut SqliteConnection, new: NewRequest) -> Result<Outcome<Submission>, StoreError> {
+    if let Some(known) = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key, new.now_ms).await? {
+        return known.against(new.body_hash).map(Outcome::Undo);
+    }
+    if let Some(retry_after_s) = cooldown(&mut *write, &new).await? {
+        return Ok(Outcome::Undo(Submission::TooSoon { retry_after_s }));
+    }
+    let reference = sqlx::query("SELECT 1 FROM requests WHERE account_id = ? AND reference = ?")
+        .bind(new.account_id)
+        .bind(&new.reference)
+        .fetch_optional(&mut *write)
+        .await?;
+    if reference.is_some() {
+        return Ok(Outcome::Undo(Submission::ReferenceTaken));
+    }
+    // A key that stands here still is older than 24 h and free again.
+    sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
+        .bind(new.account_id)
+        .bind(&new.idempotency_key)
+        .execute(&mut *write)
+        .await?;
+    insert(&mut *write, &new).await?;
+    Ok(Outcome::Keep(Submission::Accepted(Accepted {
+        id: new.id,
+        reference: new.reference,
+        purpose: new.purpose,
+        action: new.action,
+        created_at_ms: new.now_ms,
+    })))
+}
+
+async fn begin_attempt(
+    write: &mut SqliteConnection,
+    account_id: Uuid,
+    request_id: Uuid,
+    now_ms: i64,
+) -> Result<Outcome<Attempt>, StoreError> {
+    let (attempts, max, locked): (i64, i64, Option<i64>) =
+        sqlx::query_as("SELECT attempts, max_attempts, locked_at_ms FROM requests WHERE id = ?")
+            .bind(request_id)
+            .fetch_one(&mut *write)
+            .await?;
+    if locked.is_some() || attempts >= max {
+        // All attempts counted and no lock: a crash came between. The last one counts as wrong.
+        sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
+            .bind(now_ms)
+            .bind(request_id)
+            .execute(&mut *write)
+            .await?;
+        return Ok(Outcome::Keep(Attempt::Locked));
+    }
+    let guess = match guesses::take(&mut *write, account_id, Target::Request(request_id), now_ms).await? {
+        Ok(guess) => guess,
+        Err(retry_after_s) => return Ok(Outcome::Undo(Attempt::TooMany { retry_after_s })),
+    };
+    sqlx::query("UPDATE requests SET attempts = attempts + 1 WHERE id = ?")
+        .bind(request_id)
+        .execute(&mut *write)
+        .await?;
+    let attempts_left = column::unsigned(max - attempts - 1, "requests")?;
+    Ok(Outcome::Keep(Attempt::Counted { guess, attempts_left }))
+}
+
+async fn settle_attempt(
+    write: &mut SqliteConnection,
+    request_id: Uuid,
+    guess: GuessId,
+    right: bool,
+    now_ms: i64,
+) -> Result<Outcome<()>, StoreError> {
+    let settle = if right {
+        guesses::give_back(&mut *write, guess).await?;
+        "UPDATE requests SET attempts = attempts - 1, unlocked_at_ms = coalesce(unlocked_at_ms, ?) WHERE id = ?"
+    } else {
+        "UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ? AND attempts >= max_attempts"
+    };
+    sqlx::query(settle).bind(now_ms).bind(request_id).execute(&mut *write).await?;
+    Ok(Outcome::Keep(()))
+}
+
+async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<Option<u64>, StoreError> {
     if new.cooldown_ms == 0 {
         return Ok(None);
     }
@@ -296,7 +318,7 @@ async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Resul
     Ok(free_at.map(|at| seconds_until(at, new.now_ms)))
 }
 
-async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<(), StoreError> {
+async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO requests (id, account_id, session_id, contact_id, idempotency_key, body_hash, reference, purpose,
                                action, payload_hash, authorization_sealed, created_at_ms, queued_at_ms, max_attempts)
@@ -306,13 +328,13 @@ async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest<'_>) -> Result<
     .bind(new.account_id)
     .bind(new.session_id)
     .bind(new.contact_id)
-    .bind(new.idempotency_key)
+    .bind(&new.idempotency_key)
     .bind(new.body_hash.as_slice())
-    .bind(new.reference)
+    .bind(&new.reference)
     .bind(new.purpose.bytes32().to_vec())
     .bind(new.action.as_slice())
     .bind(new.payload_hash.as_ref().map(|hash| hash.as_slice()))
-    .bind(new.authorization_sealed)
+    .bind(&new.authorization_sealed)
     .bind(new.now_ms)
     .bind(new.now_ms)
     .bind(new.max_attempts)

@@ -104,24 +104,25 @@ async fn store(app: &App, session: &Session, wanted: &Wanted<'_>) -> Result<Subm
     let id = Uuid::now_v7();
     let plain = serde_json::to_vec(wanted.authorization).map_err(|e| Problem::internal(&e))?;
     let authorization_sealed = app.keyring.seal("authorization", id, &plain)?;
+    let mut new = NewRequest {
+        id,
+        account_id: session.account_id,
+        session_id: session.id,
+        contact_id: wanted.contact_id,
+        idempotency_key: wanted.key.to_owned(),
+        body_hash: wanted.body_hash,
+        reference: String::new(),
+        purpose: wanted.purpose,
+        action: wanted.authorization.action,
+        payload_hash: wanted.authorization.payload_hash,
+        authorization_sealed,
+        max_attempts: wanted.max_attempts,
+        now_ms: now_ms(),
+        cooldown_ms: i64::try_from(app.otp.cooldown.as_millis()).unwrap_or(i64::MAX),
+    };
     for _ in 0..DRAWS {
-        let new = NewRequest {
-            id,
-            account_id: session.account_id,
-            session_id: session.id,
-            contact_id: wanted.contact_id,
-            idempotency_key: wanted.key,
-            body_hash: wanted.body_hash,
-            reference: &reference()?,
-            purpose: wanted.purpose,
-            action: wanted.authorization.action,
-            payload_hash: wanted.authorization.payload_hash,
-            authorization_sealed: &authorization_sealed,
-            max_attempts: wanted.max_attempts,
-            now_ms: now_ms(),
-            cooldown_ms: i64::try_from(app.otp.cooldown.as_millis()).unwrap_or(i64::MAX),
-        };
-        match app.store.submit(&new).await? {
+        new.reference = reference()?;
+        match app.store.submit(new.clone()).await? {
             Submission::ReferenceTaken => {}
             outcome => return Ok(outcome),
         }

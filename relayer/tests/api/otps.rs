@@ -136,22 +136,22 @@ async fn a_key_is_free_again_after_a_day() {
         account_id: person.account,
         session_id: story.session_id,
         contact_id: contact,
-        idempotency_key: "key",
+        idempotency_key: "key".to_owned(),
         body_hash: B256::ZERO,
-        reference: if now_ms == 0 { "OLD" } else { "NEW" },
+        reference: if now_ms == 0 { "OLD" } else { "NEW" }.to_owned(),
         purpose: story.purpose,
         action: story.action,
         payload_hash: None,
-        authorization_sealed: b"",
+        authorization_sealed: Vec::new(),
         max_attempts: 3,
         now_ms,
         cooldown_ms: 0,
     };
     let day = 86_400_000;
-    assert!(matches!(app.store.submit(&new(0, Uuid::now_v7())).await.unwrap(), Submission::Accepted(_)));
-    assert!(matches!(app.store.submit(&new(day - 1, Uuid::now_v7())).await.unwrap(), Submission::Replayed(_)));
-    assert!(matches!(app.store.submit(&new(day, Uuid::now_v7())).await.unwrap(), Submission::Accepted(_)));
-    assert!(matches!(app.store.submit(&new(day + 1, Uuid::now_v7())).await.unwrap(), Submission::Replayed(_)));
+    assert!(matches!(app.store.submit(new(0, Uuid::now_v7())).await.unwrap(), Submission::Accepted(_)));
+    assert!(matches!(app.store.submit(new(day - 1, Uuid::now_v7())).await.unwrap(), Submission::Replayed(_)));
+    assert!(matches!(app.store.submit(new(day, Uuid::now_v7())).await.unwrap(), Submission::Accepted(_)));
+    assert!(matches!(app.store.submit(new(day + 1, Uuid::now_v7())).await.unwrap(), Submission::Replayed(_)));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use otp_core::{
     id::{Purpose, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
-    store::{Challenge, NewContact, NewRequest, NewSession, Store, Submission},
+    store::{Binding, Challenge, NewContact, NewRequest, NewSession, Store, Submission},
 };
 use relayer::{
     chain_view::{ChainView, Watched},
@@ -181,18 +181,18 @@ impl World {
                 account_id: self.account,
                 session_id: self.session,
                 contact_id: self.contact,
-                idempotency_key: &key,
+                idempotency_key: key,
                 body_hash: B256::ZERO,
-                reference: &reference,
+                reference,
                 purpose: purpose(purpose_name),
                 action: action(),
                 payload_hash: None,
-                authorization_sealed: b"",
+                authorization_sealed: Vec::new(),
                 max_attempts: 3,
                 now_ms: now_ms(),
                 cooldown_ms: 0,
             };
-            assert!(matches!(self.store.submit(&new).await.unwrap(), Submission::Accepted(_)));
+            assert!(matches!(self.store.submit(new).await.unwrap(), Submission::Accepted(_)));
             ids.push(id);
         }
         ids
@@ -286,6 +286,7 @@ async fn person(store: &Store, keyring: &Keyring, wallet: Address) -> (Uuid, Uui
         new_seed_sealed: &keyring.seal("seed", account, seed.expose()).unwrap(),
         session_id: session,
         domain: "localhost",
+        binding: Binding::default(),
         now_ms: now,
         expires_at_ms: now + 600_000,
     };

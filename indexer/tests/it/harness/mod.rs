@@ -225,18 +225,18 @@ impl World {
             account_id: person.account_id,
             session_id: person.session_id,
             contact_id: person.contact_id,
-            idempotency_key: &request_id.to_string(),
+            idempotency_key: request_id.to_string(),
             body_hash: B256::ZERO,
-            reference: &request_id.simple().to_string()[24..],
+            reference: request_id.simple().to_string()[24..].to_owned(),
             purpose: Chain::purpose(),
             action: authorization.action,
             payload_hash: authorization.payload_hash,
-            authorization_sealed: &self.keyring.seal("authorization", request_id, &plain).unwrap(),
+            authorization_sealed: self.keyring.seal("authorization", request_id, &plain).unwrap(),
             max_attempts: 3,
             now_ms: now_ms(),
             cooldown_ms: 0,
         };
-        assert!(matches!(self.store.submit(&new).await.unwrap(), Submission::Accepted(_)));
+        assert!(matches!(self.store.submit(new).await.unwrap(), Submission::Accepted(_)));
         request_id
     }
 

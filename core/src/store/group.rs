@@ -1,0 +1,210 @@
+//! Group commit: small writes that arrive together share one transaction, and so one wait for the disk.
+//!
+//! Each piece of work runs as if it had a `BEGIN IMMEDIATE` of its own: one after another, under the writer's lock, and a
+//! piece that is undone or fails leaves no trace. Whoever handed it over is answered after the commit, never before.
+
+use futures_util::future::BoxFuture;
+use sqlx::{SqliteConnection, SqlitePool};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+
+/// So many pieces of work may wait; more wait at the door.
+const QUEUE: usize = 1_024;
+/// So many share a commit: what the first of them waits for the last.
+const MOST: usize = 64;
+
+/// What a piece of work came to.
+pub(super) enum Outcome<T> {
+    /// Its changes are to be committed.
+    Keep(T),
+    /// It is to leave no trace.
+    Undo(T),
+}
+
+/// Work on the writer's connection, inside a transaction that is not its own to end.
+pub(super) trait Work<T>:
+    for<'w> FnOnce(&'w mut SqliteConnection) -> BoxFuture<'w, Result<Outcome<T>, StoreError>> + Send + 'static
+{
+}
+
+impl<T, F> Work<T> for F where
+    F: for<'w> FnOnce(&'w mut SqliteConnection) -> BoxFuture<'w, Result<Outcome<T>, StoreError>> + Send + 'static
+{
+}
+
+/// The way to the task that commits. The task ends with the last handle.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+}
+
+impl Group {
+    /// Starts the task on the writer's pool.
+    pub(super) fn start(writer: SqlitePool) -> Self {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(commit_all(writer, waiting));
+        Self { jobs }
+    }
+
+    /// Waits for the task's end.
+    pub(super) async fn ended(&self) {
+        self.jobs.closed().await;
+    }
+
+    /// Whether the task lives.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.jobs.is_closed()
+    }
+
+    /// Runs `work` in the next shared transaction, and answers once that is on the disk. Work that was handed over is
+    /// done also when nobody waits for its answer any more.
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let entry = Entry { work: Some(Box::new(work)), result: None, tell };
+        self.jobs.send(Box::new(entry)).await.map_err(|_| StoreError::Closed)?;
+        told.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Work of any type.
+trait Job: Send + std::fmt::Debug {
+    /// Does the work; returns whether its changes are kept.
+    fn run<'w>(&'w mut self, write: &'w mut SqliteConnection) -> BoxFuture<'w, bool>;
+    /// Answers, once it is known whether the transaction was committed.
+    fn answer(self: Box<Self>, failure: Option<&sqlx::Error>);
+}
+
+struct Entry<T> {
+    work: Option<Box<dyn Work<T>>>,
+    result: Option<Result<T, StoreError>>,
+    tell: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T> std::fmt::Debug for Entry<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry").finish_non_exhaustive()
+    }
+}
+
+impl<T: Send> Job for Entry<T> {
+    fn run<'w>(&'w mut self, write: &'w mut SqliteConnection) -> BoxFuture<'w, bool> {
+        Box::pin(async move {
+            let Some(work) = self.work.take() else { return false };
+            let (result, kept) = match work(write).await {
+                Ok(Outcome::Keep(value)) => (Ok(value), true),
+                Ok(Outcome::Undo(value)) => (Ok(value), false),
+                Err(error) => (Err(error), false),
+            };
+            self.result = Some(result);
+            kept
+        })
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&sqlx::Error>) {
+        let result = match (failure, self.result) {
+            (None, Some(result)) => result,
+            (Some(error), _) => Err(StoreError::Commit { why: error.to_string() }),
+            (None, None) => Err(StoreError::Closed),
+        };
+        // Whoever asked may be gone; what was done stays done.
+        let _ = self.tell.send(result);
+    }
+}
+
+async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    let mut jobs = Vec::with_capacity(MOST);
+    while waiting.recv_many(&mut jobs, MOST).await > 0 {
+        let failure = commit(&writer, &mut jobs).await.err();
+        for job in jobs.drain(..) {
+            job.answer(failure.as_ref());
+        }
+    }
+}
+
+/// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
+async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+    let mut write = writer.begin_with("BEGIN IMMEDIATE").await?;
+    for job in jobs {
+        sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
+        if !job.run(&mut write).await {
+            // Where SQLite ended the transaction by itself, as on a full disk, this fails and the group with it.
+            sqlx::query("ROLLBACK TO work").execute(&mut *write).await?;
+        }
+        sqlx::query("RELEASE work").execute(&mut *write).await?;
+    }
+    write.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::Store;
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        (folder, store)
+    }
+
+    async fn insert(write: &mut SqliteConnection, nonce: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO used_nonces (nonce, expires_at_ms) VALUES (?, 0)").bind(nonce).execute(write).await?;
+        Ok(())
+    }
+
+    async fn stored(store: &Store) -> Vec<String> {
+        sqlx::query_scalar("SELECT nonce FROM used_nonces ORDER BY nonce").fetch_all(&store.readers).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_that_is_undone_or_fails_leaves_no_trace_and_takes_nothing_from_its_neighbours() {
+        let (_folder, store) = store().await;
+        // While this holds the writer, everything below gathers for one commit.
+        let held = store.write().await.unwrap();
+        let kept = store.group.run(|w| Box::pin(async move { insert(w, "kept").await.map(Outcome::Keep) }));
+        let undone = store.group.run(|w| Box::pin(async move { insert(w, "undone").await.map(Outcome::Undo) }));
+        let failed = store.group.run(|w| {
+            Box::pin(async move {
+                insert(w, "half").await?;
+                insert(w, "half").await.map(Outcome::Keep)
+            })
+        });
+        let after = store.group.run(|w| Box::pin(async move { insert(w, "later").await.map(Outcome::Keep) }));
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(held);
+        };
+        let (kept, undone, failed, after, ()) = tokio::join!(kept, undone, failed, after, release);
+        assert!(kept.is_ok() && undone.is_ok() && after.is_ok());
+        assert!(matches!(failed, Err(StoreError::Sqlite(_))), "{failed:?}");
+        assert_eq!(stored(&store).await, ["kept", "later"]);
+    }
+
+    #[tokio::test]
+    async fn work_whose_caller_went_away_is_done_all_the_same() {
+        let (_folder, store) = store().await;
+        let held = store.write().await.unwrap();
+        let work = store.group.run(|w| Box::pin(async move { insert(w, "orphan").await.map(Outcome::Keep) }));
+        assert!(tokio::time::timeout(Duration::from_millis(50), work).await.is_err());
+        drop(held);
+        store.group.run(|w| Box::pin(async move { insert(w, "next").await.map(Outcome::Keep) })).await.unwrap();
+        assert_eq!(stored(&store).await, ["next", "orphan"]);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_each_is_answered_as_it_was_stored() {
+        let (_folder, store) = store().await;
+        let full = store.group.run(|w| {
+            Box::pin(async move {
+                sqlx::query("PRAGMA max_page_count = 1").execute(&mut *w).await?;
+                insert(w, &"x".repeat(1 << 20)).await.map(Outcome::Keep)
+            })
+        });
+        let beside = store.group.run(|w| Box::pin(async move { insert(w, "beside").await.map(Outcome::Keep) }));
+        let (full, beside) = tokio::join!(full, beside);
+        assert!(full.is_err());
+        assert_eq!(beside.is_ok(), stored(&store).await == ["beside"], "answered as it was stored");
+    }
+}
