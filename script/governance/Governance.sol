@@ -30,7 +30,7 @@ struct Step {
 /// where the proposal stands and prints what is left.
 ///
 /// On a local chain (id 31337, and nowhere else) `OWNER_KEYS=0x…,0x… … --broadcast` signs with these keys and executes
-/// the next step.
+/// what is due. Which script when: README.md beside this file.
 abstract contract Governance is Script {
     /// @notice Keys in the environment are for a chain whose keys everybody knows.
     error LocalChainOnly(uint256 chainId);
@@ -53,6 +53,8 @@ abstract contract Governance is Script {
     TimelockController public timelock;
     /// @notice Whose owners sign.
     Safe public safe;
+    /// @notice No log of the verifier is older.
+    uint256 public deploymentBlock;
 
     /// @notice Takes the addresses from the text of a DEPLOY_OUT.
     function use(string memory deployment) public {
@@ -62,6 +64,7 @@ abstract contract Governance is Script {
         proxyAdmin = vm.parseJsonAddress(deployment, ".proxyAdmin");
         timelock = TimelockController(payable(vm.parseJsonAddress(deployment, ".timelock")));
         safe = Safe(payable(vm.parseJsonAddress(deployment, ".safe")));
+        deploymentBlock = vm.parseJsonUint(deployment, ".deploymentBlock");
     }
 
     /// @dev Before each operation; a test has called `use` already.
@@ -80,6 +83,12 @@ abstract contract Governance is Script {
         steps = new Step[](1);
         steps[0] = Step({name: name, description: description, to: to, data: data, after_: 0});
         _show(steps);
+    }
+
+    /// @dev The same for several, which the owners sign in this order.
+    function _atOnce(Step[] memory steps) internal returns (Step[] memory) {
+        _show(steps);
+        return steps;
     }
 
     /// @dev What is left of a proposal to the timelock: both steps, or the second alone once the first has landed.
@@ -161,7 +170,16 @@ abstract contract Governance is Script {
             if (bytes(folder).length != 0) vm.writeFile(string.concat(folder, "/", steps[i].name, ".json"), json);
         }
         string memory keys = vm.envOr("OWNER_KEYS", string(""));
-        if (bytes(keys).length != 0) execute(steps[0], vm.envUint("OWNER_KEYS", ","));
+        if (bytes(keys).length != 0) executeReady(steps, vm.envUint("OWNER_KEYS", ","));
+    }
+
+    /// @notice Executes the first step, and those after it whose time has come.
+    function executeReady(Step[] memory steps, uint256[] memory ownerKeys) public {
+        execute(steps[0], ownerKeys);
+        // forge-lint: disable-next-line(block-timestamp)
+        for (uint256 i = 1; i < steps.length && steps[i].after_ <= block.timestamp; ++i) {
+            execute(steps[i], ownerKeys);
+        }
     }
 
     /// @notice The step as a file for Safe's Transaction Builder.

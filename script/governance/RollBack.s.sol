@@ -2,20 +2,27 @@
 pragma solidity 0.8.30;
 
 import {Step} from "./Governance.sol";
-import {Implementations} from "./Upgrade.s.sol";
+import {Implementations} from "./Implementations.sol";
 
 /// @title RollBack
 /// @notice Changes the implementation back, behind the delay: without argument to the one that DEPLOY_OUT names, the
-/// first. Whether an older one understands what a newer one stored is for whoever writes the newer one to see to. While the
-/// delay runs, `Pause` protects at once.
+/// first. The rehearsal shows that it reads what the present one stores; what the present one added, an older one does not
+/// know. While the delay runs, `Pause` protects at once.
 contract RollBack is Implementations {
     /// @notice To the first implementation: two transactions.
     function run() external connected returns (Step[] memory) {
-        return _change("roll-back", vm.parseJsonAddress(vm.readFile(vm.envString("DEPLOY_OUT")), ".implementation"));
+        return
+            _change("roll-back", vm.parseJsonAddress(vm.readFile(vm.envString("DEPLOY_OUT")), ".implementation"), false);
     }
 
     /// @notice To an implementation that stood here after the first one.
     function run(address previous) external connected returns (Step[] memory) {
-        return _change("roll-back", previous);
+        return _change("roll-back", previous, false);
+    }
+
+    /// @notice The same where the present implementation may be broken: it is asked nothing, and what it stored is not
+    /// compared. `… --sig 'run(address,bool)' IMPLEMENTATION true`
+    function run(address previous, bool presentIsBroken) external connected returns (Step[] memory) {
+        return _change("roll-back", previous, presentIsBroken);
     }
 }

@@ -1,29 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Governance, Step} from "./Governance.sol";
-import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
-import {ProxyAdmin} from "@openzeppelin/contracts/proxy/transparent/ProxyAdmin.sol";
-import {ITransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
-
-/// @title Implementations
-/// @notice What Upgrade and RollBack share: they differ only in which implementations they take.
-abstract contract Implementations is Governance {
-    function _change(string memory name, address implementation) internal returns (Step[] memory) {
-        if (implementation.code.length == 0) revert Unfit("implementation without code", implementation);
-        if (address(uint160(uint256(vm.load(verifier, ERC1967Utils.IMPLEMENTATION_SLOT)))) == implementation) {
-            revert NothingToDo("the implementation is this already");
-        }
-        return _throughTimelock(
-            name,
-            string.concat("The verifier's implementation becomes ", vm.toString(implementation), "."),
-            proxyAdmin,
-            abi.encodeCall(
-                ProxyAdmin.upgradeAndCall, (ITransparentUpgradeableProxy(verifier), implementation, bytes(""))
-            )
-        );
-    }
-}
+import {Step} from "./Governance.sol";
+import {Implementations} from "./Implementations.sol";
 
 /// @title Upgrade
 /// @notice Changes the implementation to one that is this repository's build, behind the delay.
@@ -43,6 +22,6 @@ contract Upgrade is Implementations {
         if (implementation.code.length != 0 && keccak256(implementation.code) != keccak256(build)) {
             revert Unfit("implementation is not this repository's build", implementation);
         }
-        return _change("upgrade", implementation);
+        return _change("upgrade", implementation, false);
     }
 }
