@@ -6,7 +6,7 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, accounts};
 
 /// Wrong digits that are evaluated per account in [`WINDOW_MS`].
 const BUDGET: i64 = 10;
@@ -25,7 +25,8 @@ pub(super) enum Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuessId(i64);
 
-/// Takes one guess; when the budget is used up, says in how many seconds the next one is there.
+/// Takes one guess; when the budget is used up, says in how many seconds the next one is there. An account that a whole
+/// hundred in a row has locked says so before ([`super::Store::is_account_locked`]) and here has no guess left either.
 pub(super) async fn take(
     write: &mut SqliteConnection,
     account: Uuid,
@@ -45,6 +46,9 @@ pub(super) async fn take(
             .await?;
     if let (BUDGET.., Some(oldest)) = (made, oldest) {
         return Ok(Err(seconds_until(oldest.saturating_add(WINDOW_MS), now_ms)));
+    }
+    if !accounts::count_wrong(&mut *write, account).await? {
+        return Ok(Err(seconds_until(now_ms.saturating_add(WINDOW_MS), now_ms)));
     }
     let (request, contact, change) = match target {
         Target::Request(id) => (Some(id), None, None),
@@ -66,6 +70,10 @@ pub(super) async fn take(
 /// Gives a guess back: it was right.
 pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
+    sqlx::query("UPDATE accounts SET wrong_in_row = 0 WHERE id = (SELECT account_id FROM guesses WHERE id = ?)")
+        .bind(guess.0)
+        .execute(&mut *write)
+        .await?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod group;
 mod guesses;
 mod issuance;
 mod requests;
+mod sessions;
 mod status;
 mod story;
 
@@ -28,7 +29,7 @@ use sqlx::{
 use self::group::Group;
 pub use self::{
     accounts::*, chain::*, claims::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*,
-    status::*, story::*,
+    sessions::*, status::*, story::*,
 };
 
 /// How long a statement waits for the other daemon's write.

@@ -11,7 +11,7 @@ use otp_core::{
     clock::{now_ms, rfc3339_ms},
     code::Seed,
     http::{Body, Problem, answer, header_text},
-    store::NewSession,
+    store::{Binding, NewSession},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -78,6 +78,7 @@ async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem
         new_seed_sealed: &new_seed_sealed,
         session_id,
         domain: &sign_in.domain.authority,
+        binding: Binding::default(),
         now_ms,
         expires_at_ms,
     };

@@ -15,6 +15,8 @@ CREATE TABLE accounts (
     wallet        BLOB    NOT NULL CHECK (length(wallet) = 20),
     seed_sealed   BLOB    NOT NULL,
     created_at_ms INTEGER NOT NULL,
+    -- wrong digits in a row, over all requests and contacts; at a hundred the account evaluates no more
+    wrong_in_row  INTEGER NOT NULL DEFAULT 0,
     -- closed: nobody signs in to it and nothing new is asked for; erased: wallet and sealed values are zeroed as well
     closed_at_ms  INTEGER,
     erased_at_ms  INTEGER
@@ -33,10 +35,24 @@ CREATE TABLE sessions (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
     account_id    BLOB    NOT NULL REFERENCES accounts (id),
     domain        TEXT    NOT NULL,
+    -- the data key whose sub-key signs the session's tokens
+    key_version   INTEGER NOT NULL,
+    -- RFC 7638 thumbprint of the device's key, where the client offered one
+    device_key    BLOB    CHECK (length(device_key) = 32),
+    -- keyed hashes of the program and of the network that it was last used from
+    fingerprint   BLOB    NOT NULL CHECK (length(fingerprint) = 32),
     created_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER NOT NULL,
     ended_at_ms   INTEGER
 ) STRICT;
+CREATE INDEX sessions_account ON sessions (account_id) WHERE ended_at_ms IS NULL;
+
+-- Proofs of device keys that were used, as a hash of key and proof id, until nobody takes them any more.
+CREATE TABLE used_proofs (
+    proof         BLOB    PRIMARY KEY CHECK (length(proof) = 32),
+    keep_until_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX used_proofs_expiry ON used_proofs (keep_until_ms);
 
 CREATE TABLE contacts (
     id                      BLOB    PRIMARY KEY CHECK (length(id) = 16),

@@ -31,7 +31,7 @@ use otp_core::{
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, SignedTransaction, Store,
+        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, SignedTransaction, Store,
         Submission,
     },
 };
@@ -173,6 +173,7 @@ impl World {
             new_seed_sealed: &self.keyring.seal("seed", account_id, seed.expose()).unwrap(),
             session_id,
             domain: "app.example",
+            binding: Binding::default(),
             now_ms: now,
             expires_at_ms: now + 900_000,
         };

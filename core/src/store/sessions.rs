@@ -1,0 +1,215 @@
+//! Used sign-in nonces, sessions, and the proofs of device keys. Writer: the relayer.
+
+use alloy::primitives::Address;
+use sqlx::{FromRow, SqliteConnection};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+
+/// Used nonces are kept a day longer than they live, so that a clock that is set back makes none good again.
+const NONCE_MARGIN_MS: i64 = 86_400_000;
+
+/// A keyed hash of the program and, behind it, one of the network that a session was used from, 16 bytes each.
+pub type Fingerprint = [u8; 32];
+
+/// A sign-in whose signature was right.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// The nonce in the message, used up by this.
+    pub nonce: &'a str,
+    /// When the nonce expires, in Unix milliseconds.
+    pub nonce_expires_at_ms: i64,
+    /// Who signed.
+    pub wallet: Address,
+    /// The account's id, should this be the wallet's first sign-in.
+    pub new_account_id: Uuid,
+    /// Its seed, sealed for that id.
+    pub new_seed_sealed: &'a [u8],
+    /// The session's id.
+    pub session_id: Uuid,
+    /// The authority of the page that it is bound to.
+    pub domain: &'a str,
+    /// What else it is bound to.
+    pub binding: Binding,
+    /// Now, in Unix milliseconds.
+    pub now_ms: i64,
+    /// When it ends, in Unix milliseconds.
+    pub expires_at_ms: i64,
+}
+
+/// What a session is bound to beside its page.
+#[derive(Debug, Clone, Default)]
+pub struct Binding {
+    /// The data key whose sub-key signs its tokens.
+    pub key_version: u32,
+    /// RFC 7638 thumbprint of the device's key, where the client offered one.
+    pub device_key: Option<[u8; 32]>,
+    /// Where it began.
+    pub fingerprint: Fingerprint,
+}
+
+/// A session that runs.
+#[derive(Debug, Clone, FromRow)]
+pub struct SessionRow {
+    /// Whose it is.
+    pub account_id: Uuid,
+    /// The authority of the page that it is bound to.
+    pub domain: String,
+    /// When it ends, in Unix milliseconds.
+    pub expires_at_ms: i64,
+    /// The data key whose sub-key signs its tokens.
+    pub key_version: u32,
+    /// RFC 7638 thumbprint of the device's key.
+    pub device_key: Option<Vec<u8>>,
+    /// Where it was last used.
+    pub fingerprint: Vec<u8>,
+}
+
+impl Store {
+    /// Uses up the nonce, makes the wallet's account where it has none, and starts a session: all or nothing. Returns
+    /// the account's id, `None` when the nonce was used.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn start_session(&self, new: &NewSession<'_>) -> Result<Option<Uuid>, StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("DELETE FROM used_nonces WHERE expires_at_ms <= ?")
+            .bind(new.now_ms.saturating_sub(NONCE_MARGIN_MS))
+            .execute(&mut *write)
+            .await?;
+        let used = sqlx::query("INSERT INTO used_nonces (nonce, expires_at_ms) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(new.nonce)
+            .bind(new.nonce_expires_at_ms)
+            .execute(&mut *write)
+            .await?;
+        if used.rows_affected() == 0 {
+            return Ok(None);
+        }
+        sqlx::query(
+            "INSERT INTO accounts (id, wallet, seed_sealed, created_at_ms) VALUES (?, ?, ?, ?)
+             ON CONFLICT (wallet) WHERE closed_at_ms IS NULL DO NOTHING",
+        )
+        .bind(new.new_account_id)
+        .bind(new.wallet.as_slice())
+        .bind(new.new_seed_sealed)
+        .bind(new.now_ms)
+        .execute(&mut *write)
+        .await?;
+        let account: Uuid = sqlx::query_scalar("SELECT id FROM accounts WHERE wallet = ? AND closed_at_ms IS NULL")
+            .bind(new.wallet.as_slice())
+            .fetch_one(&mut *write)
+            .await?;
+        insert(&mut write, account, new).await?;
+        write.commit().await?;
+        Ok(Some(account))
+    }
+
+    /// The session, `None` where there is none, it was ended, or it has expired.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn session(&self, id: Uuid, now_ms: i64) -> Result<Option<SessionRow>, StoreError> {
+        let row = sqlx::query_as(
+            "SELECT account_id, domain, expires_at_ms, key_version, device_key, fingerprint FROM sessions
+             WHERE id = ? AND ended_at_ms IS NULL AND expires_at_ms > ?",
+        )
+        .bind(id)
+        .bind(now_ms);
+        Ok(row.fetch_optional(&self.readers).await?)
+    }
+
+    /// Ends a session at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_session(&self, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL")
+            .bind(now_ms)
+            .bind(id)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends the account's sessions at once, all but `except`. Returns how many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_sessions(&self, account_id: Uuid, except: Option<Uuid>, now_ms: i64) -> Result<u64, StoreError> {
+        let mut write = self.write().await?;
+        let ended = end_all(&mut write, account_id, except, now_ms).await?;
+        write.commit().await?;
+        Ok(ended)
+    }
+
+    /// Takes a session's new fingerprint in place of the one that was seen. Returns whether it was still that one, so
+    /// that of several calls at once one tells of the change.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn move_session(&self, id: Uuid, seen: &[u8], now: &Fingerprint) -> Result<bool, StoreError> {
+        let moved = sqlx::query("UPDATE sessions SET fingerprint = ? WHERE id = ? AND fingerprint = ?")
+            .bind(now.as_slice())
+            .bind(id)
+            .bind(seen)
+            .execute(&self.writer)
+            .await?;
+        Ok(moved.rows_affected() == 1)
+    }
+
+    /// Uses up a device key's proof, given by a hash of key and proof id. Returns whether it was new. It is kept until
+    /// `keep_until_ms`, past which nobody takes the proof any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn use_proof(&self, proof: [u8; 32], keep_until_ms: i64, now_ms: i64) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        sqlx::query("DELETE FROM used_proofs WHERE keep_until_ms <= ?").bind(now_ms).execute(&mut *write).await?;
+        let used = sqlx::query("INSERT INTO used_proofs (proof, keep_until_ms) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(proof.as_slice())
+            .bind(keep_until_ms)
+            .execute(&mut *write)
+            .await?;
+        write.commit().await?;
+        Ok(used.rows_affected() == 1)
+    }
+}
+
+async fn insert(write: &mut SqliteConnection, account: Uuid, new: &NewSession<'_>) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO sessions (id, account_id, domain, key_version, device_key, fingerprint, created_at_ms,
+                               expires_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.session_id)
+    .bind(account)
+    .bind(new.domain)
+    .bind(new.binding.key_version)
+    .bind(new.binding.device_key.as_ref().map(<[u8; 32]>::as_slice))
+    .bind(new.binding.fingerprint.as_slice())
+    .bind(new.now_ms)
+    .bind(new.expires_at_ms)
+    .execute(write)
+    .await?;
+    Ok(())
+}
+
+/// Ends the account's sessions at once, all but `except`; part of whatever changes what a session may do.
+pub(super) async fn end_all(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    except: Option<Uuid>,
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    let ended = sqlx::query(
+        "UPDATE sessions SET ended_at_ms = ?
+         WHERE account_id = ? AND id IS NOT ? AND ended_at_ms IS NULL AND expires_at_ms > ?",
+    )
+    .bind(now_ms)
+    .bind(account)
+    .bind(except)
+    .bind(now_ms)
+    .execute(write)
+    .await?;
+    Ok(ended.rows_affected())
+}
