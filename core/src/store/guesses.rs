@@ -55,25 +55,26 @@ pub(super) async fn take(
         Target::Contact(id) => (None, Some(id), None),
         Target::Change(id) => (None, None, Some(id)),
     };
-    let inserted =
-        sqlx::query("INSERT INTO guesses (account_id, request_id, contact_id, change_id, made_at_ms) VALUES (?, ?, ?, ?, ?)")
-            .bind(account)
-            .bind(request)
-            .bind(contact)
-            .bind(change)
-            .bind(now_ms)
-            .execute(&mut *write)
-            .await?;
+    let inserted = sqlx::query(
+        "INSERT INTO guesses (account_id, request_id, contact_id, change_id, made_at_ms) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(account)
+    .bind(request)
+    .bind(contact)
+    .bind(change)
+    .bind(now_ms)
+    .execute(&mut *write)
+    .await?;
     Ok(Ok(GuessId(inserted.last_insert_rowid())))
 }
 
-/// Gives a guess back: it was right.
+/// Gives a guess back: it was right, and ends the row of wrong ones.
 pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
     sqlx::query("UPDATE accounts SET wrong_in_row = 0 WHERE id = (SELECT account_id FROM guesses WHERE id = ?)")
         .bind(guess.0)
         .execute(&mut *write)
         .await?;
+    sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
     Ok(())
 }
 

@@ -31,8 +31,8 @@ use otp_core::{
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, SignedTransaction, Store,
-        Submission,
+        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox,
+        SignedTransaction, Store, Submission,
     },
 };
 use tempfile::TempDir;
