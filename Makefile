@@ -6,7 +6,7 @@ MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)
 FORGE := lib/node_modules/@foundry-rs/forge-$(SYSTEM)-$(MACHINE)/bin/forge
 CARGO_RUN := cargo run --locked --quiet -p testbed --
 
-.PHONY: help setup setup-test setup-deep build demo up test deep gas lint fmt abi
+.PHONY: help setup setup-test setup-deep build demo up test deep gas snapshots lint fmt abi
 
 help:
 	@echo "make setup   install what is missing; says what it does"
@@ -16,6 +16,7 @@ help:
 	@echo "make test    everything that is tested; make setup-test installs what only that needs"
 	@echo "make deep    proofs and static analysis of the contracts, which take longer; installs what only they need"
 	@echo "make gas     print the gas of whole transactions"
+	@echo "make snapshots  write gas, size, layout and ABI anew, for a review to see"
 	@echo "make build   contracts, daemons and testbed"
 	@echo "make lint    clippy and forge lint"
 	@echo "make fmt     format Rust and Solidity"
@@ -48,12 +49,15 @@ test: setup-test
 deep: setup-deep
 	FORGE=$(FORGE) script/prove.sh
 	FORGE=$(FORGE) node script/analysis/slither.mjs
-	SEMGREP=$(CURDIR)/target/tools/python/bin/semgrep script/analysis/rules.sh
+	script/analysis/rules.sh
 
 gas: setup
 	$(FORGE) build
-	$(FORGE) test --match-path test-sol/Gas.t.sol
+	$(FORGE) test --match-path 'test-sol/Gas*.t.sol'
 	@FORGE=$(FORGE) node script/snapshots.mjs --table
+
+snapshots: gas
+	@FORGE=$(FORGE) node script/snapshots.mjs
 
 lint: setup
 	cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -140,6 +140,7 @@ contract GasProxyTest is GasBase {
     function test_Verify() external {
         _verifyIn(1, 0);
         _verifyIn(80, 0);
+        _verifyIn(80, 79);
     }
 }
 
@@ -158,5 +159,17 @@ contract GasPlainTest is GasBase {
         vm.prank(subject);
         plain.verify(id, CODE);
         _measure("verify");
+    }
+
+    function test_SetMany() external {
+        PlainOtp plain = new PlainOtp();
+        bytes32[] memory hashes = new bytes32[](80);
+        address[] memory subjects = new address[](80);
+        for (uint256 i = 0; i < 80; ++i) {
+            hashes[i] = keccak256(abi.encode(i));
+            subjects[i] = address(uint160(uint256(hashes[i])));
+        }
+        plain.setMany(_ids(issuer, WITHDRAW, 0, 80), subjects, hashes, _soon());
+        _record("set 80, per code", vm.lastCallGas().gasTotalUsed / 80);
     }
 }

@@ -17,6 +17,18 @@ contract PlainOtp {
     mapping(bytes32 id => Entry) private _entries;
 
     function set(bytes32 id, address subject, bytes32 codeHash, uint64 expiry) external {
+        _set(id, subject, codeHash, expiry);
+    }
+
+    function setMany(bytes32[] calldata ids, address[] calldata subjects, bytes32[] calldata hashes, uint64 expiry)
+        external
+    {
+        for (uint256 i = 0; i < ids.length; ++i) {
+            _set(ids[i], subjects[i], hashes[i], expiry);
+        }
+    }
+
+    function _set(bytes32 id, address subject, bytes32 codeHash, uint64 expiry) private {
         require(_entries[id].expiry == 0, "set already");
         _entries[id] = Entry(codeHash, subject, expiry, false);
         emit OtpSet(id, subject, expiry);
