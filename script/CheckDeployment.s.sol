@@ -108,6 +108,7 @@ contract CheckDeployment is Script {
         bytes32 word = bytes32(uint256(uint160(admin)));
         for (uint256 i = 0; i + 32 <= code.length; ++i) {
             bytes32 here;
+            // Solidity reads no word out of the middle of bytes
             // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
                 here := mload(add(add(code, 0x20), i))

@@ -3,7 +3,11 @@
 # there: a rule that matches nothing passes everything. SEMGREP names another semgrep than that of target/tools/python.
 set -eu
 cd "$(dirname "$0")/../.."
-semgrep=${SEMGREP:-target/tools/python/bin/semgrep}
+semgrep=$(command -v "${SEMGREP:-target/tools/python/bin/semgrep}") || {
+    echo "rules: no semgrep; make setup-deep installs it" >&2
+    exit 1
+}
+semgrep=$(cd "$(dirname "$semgrep")" && pwd)/$(basename "$semgrep") # it is called from another folder
 rules=$(pwd)/script/analysis/semgrep.yml
 sample=$(mktemp -d)
 trap 'rm -rf "$sample"' EXIT
@@ -23,6 +27,7 @@ contract Sample {
         x.delegatecall(data); // unchecked-low-level-call
         x.staticcall(data); // unchecked-low-level-call
         payable(x).send(1); // unchecked-low-level-call
+        (, bytes memory returned) = x.call(data); // unchecked-low-level-call
         assembly ("memory-safe") {} // assembly-outside-libraries
         assembly {} // assembly-outside-libraries
         uint256 random = uint256(keccak256(abi.encode(block.timestamp))); // timestamp-for-more-than-expiry

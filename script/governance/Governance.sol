@@ -176,6 +176,7 @@ abstract contract Governance is Script {
     /// @notice Executes the first step, and those after it whose time has come.
     function executeReady(Step[] memory steps, uint256[] memory ownerKeys) public {
         execute(steps[0], ownerKeys);
+        // the timelock compares with the same clock
         // forge-lint: disable-next-line(block-timestamp)
         for (uint256 i = 1; i < steps.length && steps[i].after_ <= block.timestamp; ++i) {
             execute(steps[i], ownerKeys);
@@ -190,6 +191,7 @@ abstract contract Governance is Script {
     /// @notice Signs the step with the owners' keys and executes it; on a local chain alone.
     function execute(Step memory step, uint256[] memory ownerKeys) public {
         if (block.chainid != LOCAL_CHAIN) revert LocalChainOnly(block.chainid);
+        // the timelock compares with the same clock
         // forge-lint: disable-next-line(block-timestamp)
         if (step.after_ > block.timestamp) revert NotYet(step.after_);
         bytes32 hash = safe.getTransactionHash(

@@ -19,6 +19,7 @@ abstract contract Implementations is Governance {
     /// @dev ERC-7201 slot of OpenZeppelin's Initializable; its lowest 64 bits are all set in one that is locked.
     bytes32 private constant INITIALIZABLE = 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00;
 
+    /// @notice Checks, rehearses and proposes the change.
     /// @param presentIsBroken Nothing can be asked of the present implementation any more.
     function _change(string memory name, address implementation, bool presentIsBroken)
         internal

@@ -6,6 +6,9 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {Vm} from "forge-std/Vm.sol";
 
+// that a call fails is an answer here, whatever its error
+// solhint-disable avoid-low-level-calls
+
 /// @title Rehearsal
 /// @notice A change of implementation tried out on a copy of the chain, before anybody signs it: codes in every state are
 /// made, the change is executed, and everything must read as before and go on to work. That shows a moved storage layout,

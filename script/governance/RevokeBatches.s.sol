@@ -100,6 +100,7 @@ contract RevokeBatches is Governance {
             (uint40 expiry, uint16 grace,, uint160 states) = IOtpVerifier(verifier).batchOf(issuer, roots[i]);
             // each place consumed (10) or revoked (11): its upper bit is set
             bool over = (states >> 1) & LOW_BITS == LOW_BITS;
+            // the verifier compares with the same clock
             // forge-lint: disable-next-line(block-timestamp)
             if (!over && uint256(expiry) + grace >= block.timestamp) live[size++] = roots[i];
         }

@@ -42,7 +42,7 @@ step 'Rust format' cargo fmt --all --check
 step 'Solidity format' "$FORGE" fmt --check
 step 'Solidity build' "$FORGE" build
 step 'Solidity lint' testbed/setup/lint.sh
-step 'Solidity style' node lib/node_modules/solhint/solhint.js --disc --max-warnings 0 'src-sol/**/*.sol' 'script/**/*.sol'
+step 'Solidity style' node script/analysis/style.mjs
 step 'ABIs as committed' script/abi.sh --check
 step 'vectors as committed' node test-sol/vectors/generate.mjs --check
 step 'Solidity tests' "$FORGE" test
