@@ -57,68 +57,6 @@ contract Governor is Actor {
     }
 }
 
-/// @notice Knows every code and may do nothing.
-contract Stranger is Actor {
-    constructor(World world) Actor(world) {}
-
-    /// @dev Every function of the ABI that changes state, each with arguments that are right for who may call it.
-    function tryEverything(uint256 which, uint256 seed) external {
-        for (uint256 state = 0; state < 2; ++state) {
-            (bool any, Code memory code) = _codeIn(state, which);
-            if (any) _tryCode(code);
-        }
-        _tryIssuing(_purpose(seed));
-        _tryGoverning(_purpose(seed), _issuer(seed));
-        _tryRoles(_issuer(seed));
-    }
-
-    function _tryCode(Code memory code) private {
-        (bytes32 purpose, bytes32 action, uint64 never) = (code.ticket.purpose, _action(code), type(uint64).max);
-        bytes32 codeHash = keccak256(bytes(code.secret));
-        _try(abi.encodeCall(IOtpVerifier.verify, (code.ticket, action, code.secret)));
-        _try(abi.encodeCall(IOtpVerifier.verifyFor, (code.subject, code.ticket, action, code.secret, never, "")));
-        _try(abi.encodeCall(IOtpVerifier.consume, (code.ticket, code.subject, purpose, code.payloadHash, codeHash)));
-        _try(
-            abi.encodeCall(
-                IOtpVerifier.verifyAndConsume, (code.ticket, code.subject, purpose, code.payloadHash, code.secret)
-            )
-        );
-        _try(abi.encodeCall(IOtpVerifier.revoke, (_tickets(code))));
-        _try(abi.encodeCall(IOtpVerifier.revokeBatches, (code.ticket.issuer, _roots(code))));
-    }
-
-    function _tryIssuing(bytes32 purpose) private {
-        uint40 serial = VERIFIER.nextSerial(STRANGER, purpose);
-        bytes32[] memory ids = new bytes32[](1);
-        _try(abi.encodeCall(IOtpVerifier.setOtp, (purpose, serial, ids[0], type(uint64).max)));
-        _try(abi.encodeCall(IOtpVerifier.setOtps, (purpose, serial, ids, type(uint64).max)));
-    }
-
-    function _tryGoverning(bytes32 purpose, address issuer) private {
-        _try(abi.encodeCall(IOtpVerifier.initialize, (STRANGER, STRANGER, new address[](0))));
-        _try(abi.encodeCall(IOtpVerifier.setPolicy, (purpose, IOtpVerifier.Policy(60, 300, 3, true))));
-        _try(abi.encodeCall(IOtpVerifier.removeIssuer, (issuer)));
-        _try(abi.encodeCall(IOtpVerifier.pause, ()));
-        _try(abi.encodeCall(IOtpVerifier.unpause, ()));
-    }
-
-    /// @dev Its own role it may renounce, since it has none: that passes and does nothing. Another's it may not.
-    function _tryRoles(address issuer) private {
-        bytes32[4] memory roles =
-            [bytes32(0), keccak256("GOVERNOR_ROLE"), keccak256("GUARDIAN_ROLE"), keccak256("ISSUER_ROLE")];
-        address[4] memory holders = [GOVERNOR, GOVERNOR, GUARDIAN, issuer];
-        for (uint256 i = 0; i < 4; ++i) {
-            _try(abi.encodeCall(IAccessControl.grantRole, (roles[i], STRANGER)));
-            _try(abi.encodeCall(IAccessControl.revokeRole, (roles[i], holders[i])));
-            _try(abi.encodeCall(IAccessControl.renounceRole, (roles[i], holders[i])));
-        }
-    }
-
-    function _try(bytes memory data) private {
-        if (_passes(STRANGER, data, address(0))) WORLD.fault(12);
-    }
-}
-
 /// @notice Time goes on: mostly by less than a code lives, now and then past everything.
 contract Time is Actor {
     constructor(World world) Actor(world) {}
