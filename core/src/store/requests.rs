@@ -187,14 +187,14 @@ impl Store {
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
-    /// Requests and batches by state, as `requests.queued` or `batches.mined`; states with none are left out.
+    /// Requests and calls by state, as `requests.queued` or `batch.mined`; states with none are left out.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sqlx::query_as(
             "SELECT 'requests.' || state, count(*) FROM requests GROUP BY state
-             UNION ALL SELECT 'batches.' || state, count(*) FROM batches GROUP BY state",
+             UNION ALL SELECT kind || '.' || state, count(*) FROM calls GROUP BY kind, state",
         );
         Ok(rows.fetch_all(&self.readers).await?)
     }

@@ -252,8 +252,9 @@ async fn request(
 
 async fn issuance(read: &mut SqliteConnection, request_id: Uuid) -> Result<Option<Issuance>, StoreError> {
     let row: Option<IssuanceRow> = sqlx::query_as(
-        "SELECT i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, b.tx_hash, b.created_at_ms
-         FROM issuances i JOIN batches b ON b.id = i.batch_id WHERE i.request_id = ? AND b.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
+        "SELECT i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, c.tx_hash, c.created_at_ms
+         FROM issuances i JOIN batches b ON b.id = i.batch_id JOIN calls c ON c.id = i.batch_id
+         WHERE i.request_id = ? AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
     )
     .bind(request_id)
     .fetch_optional(read)
@@ -265,7 +266,7 @@ async fn issuance(read: &mut SqliteConnection, request_id: Uuid) -> Result<Optio
             serial: column::unsigned(row.serial, "issuances")?,
             on_chain_id: column::word(&row.on_chain_id, "issuances")?,
             root: column::word(&row.root, "batches")?,
-            tx_hash: row.tx_hash.map(|hash| column::word(&hash, "batches")).transpose()?,
+            tx_hash: row.tx_hash.map(|hash| column::word(&hash, "calls")).transpose()?,
             signed_at_ms: row.created_at_ms,
         })
     })

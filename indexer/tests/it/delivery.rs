@@ -38,7 +38,7 @@ async fn a_code_that_lands_after_its_requester_was_told_of_a_failure_is_delivere
     let (world, mailbox) = (World::new().await, Mailbox::start().await);
     let (person, issued) = world.issue_one().await;
     // As after a reorg, while the relayer has not seen the new block yet.
-    let batch = world.store.open_batches(world.chain.issuer).await.unwrap().remove(0);
+    let batch = world.store.open_calls(world.chain.issuer).await.unwrap().remove(0);
     world.store.mark_late(world.lease, batch.id, "too late").await.unwrap();
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(mailbox.smtp_port)).await;

@@ -17,6 +17,8 @@ pub struct IssueConfig {
     pub priority_fee_wei: u128,
     /// `issue.confirmations`: blocks on top after which a batch counts as final.
     pub confirmations: u64,
+    /// `issue.sign_timeout_ms`: how long a signature may take; KMS is a network away.
+    pub sign_timeout: Duration,
 }
 
 pub(super) fn read(reader: &mut Reader) -> Option<IssueConfig> {
@@ -25,11 +27,13 @@ pub(super) fn read(reader: &mut Reader) -> Option<IssueConfig> {
     let max_fee_cap_wei = reader.or("issue.max_fee_per_gas_wei", "500000000000");
     let priority_fee_wei = reader.or("issue.priority_fee_per_gas_wei", "1000000000");
     let confirmations = reader.within("issue.confirmations", "64", 1..=10_000);
+    let sign_timeout = reader.millis("issue.sign_timeout_ms", "10000", 100..=120_000);
     Some(IssueConfig {
         deadline_s: deadline?.as_secs(),
         replace_after: replace_after?,
         max_fee_cap_wei: max_fee_cap_wei?,
         priority_fee_wei: priority_fee_wei?,
         confirmations: confirmations?,
+        sign_timeout: sign_timeout?,
     })
 }

@@ -1,6 +1,6 @@
 //! Following what was sent: to its block, through reorgs, to finality; again and dearer where it is stuck.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use alloy::{
     consensus::{Transaction, TxEnvelope},
@@ -11,154 +11,198 @@ use alloy::{
     sol_types::SolEvent,
 };
 use otp_core::{
-    chain::{RpcFailure, brief},
+    chain::RpcFailure,
     clock::now_ms,
     contract::OtpVerifier,
-    store::{MinedAt, OpenBatch, SignedTransaction},
+    id::Purpose,
+    metrics::{
+        TRANSACTION_OLDEST_SECONDS, TRANSACTIONS_MINED, TRANSACTIONS_OPEN, TRANSACTIONS_REORGED, TRANSACTIONS_REPLACED,
+    },
+    store::{Contents, MinedAt, NewContents, OpenCall, SignedTransaction},
 };
 
 use super::{
-    Head, Issuer, IssuingError,
-    transaction::{Draft, Fees},
+    Head, IssuingError, Refusal,
+    sender::{Sender, TRANSFER_GAS},
+    transaction::{Draft, Fees, RAISES_PERCENT},
 };
 
-/// What a plain transfer costs (EIP-2718 type 2, no data).
-const TRANSFER_GAS: u64 = 21_000;
-
 /// Why requests fail whose batch was not mined in time.
-const TOO_LATE: &str = "the chain did not take it in time; ask again";
+pub(super) const TOO_LATE: &str = "the chain did not take it in time; ask again";
 /// Why requests fail whose batch was mined without effect.
 const REFUSED: &str =
     "the chain refused it: it was mined after its deadline, or the contract was paused meanwhile; ask again";
+/// The most gaps that are closed in one turn.
+const MAX_FILLERS: usize = 16;
 
-impl Issuer {
-    /// Looks at every open batch once; returns how many are still in flight. A batch that cannot be looked at holds up no
-    /// other; the head then counts as seen only once all were, or a reorg would be missed.
-    pub(super) async fn follow(&mut self, open: &[OpenBatch], head: Head) -> Result<usize, IssuingError> {
+/// How a sender stands after a look at all of its open calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// Calls that are in no block.
+    pub(super) in_flight: usize,
+    /// The chain's nonce.
+    pub(super) nonce: u64,
+}
+
+impl Sender {
+    /// Looks at every open call once. A call that cannot be looked at holds up no other; the head then counts as seen only
+    /// once all were, or a reorg would be missed.
+    pub(super) async fn follow(&mut self, head: Head) -> Result<Standing, IssuingError> {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
-        let (mut in_flight, mut missed) = (0, false);
-        for batch in open {
-            match self.follow_one(batch, head, reorged).await {
-                Ok(true) => {}
-                Ok(false) => in_flight += 1,
+        let nonce = self.latest_nonce().await?;
+        if reorged {
+            let reopened = self.ground.store.reopen_calls(self.lease, nonce).await?;
+            if reopened > 0 {
+                tracing::error!(reopened, "a reorg went deeper than issue.confirmations: following final calls again");
+            }
+        }
+        let open = self.ground.store.open_calls(self.lease.sender).await?;
+        let (mut in_flight, mut missed, mut oldest_ms) = (0, false, now_ms());
+        for call in &open {
+            match self.follow_one(call, head, nonce, reorged).await {
+                Ok(true) => continue,
+                Ok(false) => {}
                 Err(error) if error.is_retryable() => {
-                    tracing::warn!(batch_id = batch.id, %error, "a batch cannot be followed now");
-                    in_flight += 1;
+                    tracing::warn!(call_id = call.id, %error, "a call cannot be followed now");
                     missed = true;
                 }
                 Err(error) => return Err(error),
             }
+            in_flight += 1;
+            oldest_ms = oldest_ms.min(call.created_at_ms);
         }
+        self.close_gaps(&open, head, nonce).await?;
         self.seen = (!missed).then_some(head);
-        Ok(in_flight)
+        self.measure(in_flight, oldest_ms);
+        Ok(Standing { in_flight, nonce })
     }
 
-    /// Whether the batch's nonce is used, as far as the chain can be trusted today.
-    async fn follow_one(&self, batch: &OpenBatch, head: Head, reorged: bool) -> Result<bool, IssuingError> {
-        if let Some(mined) = batch.mined {
-            if self.still_mined(batch, mined, head, reorged).await? {
-                return Ok(true);
-            }
-            // Pools take reorged transactions back, but no rule makes them.
-            self.publish(batch).await;
+    /// Whether the call's nonce is used, as far as the chain can be trusted today.
+    async fn follow_one(&self, call: &OpenCall, head: Head, nonce: u64, reorged: bool) -> Result<bool, IssuingError> {
+        match call.mined {
+            Some(mined) => self.still_mined(call, mined, head, reorged).await,
+            None => self.settle(call, head, nonce).await,
         }
-        self.settle(batch, head).await
     }
 
-    /// Whether a batch is in the block where it was; settles it for good once that is deep enough.
+    /// Whether a call is in the block where it was; settles it for good once that is deep enough.
     async fn still_mined(
         &self,
-        batch: &OpenBatch,
+        call: &OpenCall,
         mined: MinedAt,
         head: Head,
         reorged: bool,
     ) -> Result<bool, IssuingError> {
-        let deep = head.number >= mined.block_number.saturating_add(self.parts.issue.confirmations);
+        let store = &self.ground.store;
+        if call.awaited && is_past(call, head) {
+            // It took too long to become final: whoever waits is told before.
+            store.fail_batch(self.lease, call.id, REFUSED).await?;
+        }
+        let deep = head.number >= mined.block_number.saturating_add(self.ground.issue.confirmations);
         if !reorged && !deep {
             return Ok(true);
         }
-        let receipt = self.parts.node.get_transaction_receipt(mined.tx_hash).await?;
+        let receipt = self.ground.node.get_transaction_receipt(mined.tx_hash).await?;
         if receipt.and_then(|receipt| receipt.block_hash) != Some(mined.block_hash) {
-            tracing::warn!(batch_id = batch.id, tx_hash = %mined.tx_hash, "a reorg took a batch out of its block");
-            self.parts.store.mark_unmined(self.lease, batch.id).await?;
+            tracing::warn!(call_id = call.id, tx_hash = %mined.tx_hash, "a reorg took a call out of its block");
+            metrics::counter!(TRANSACTIONS_REORGED).increment(1);
+            store.mark_unmined(self.lease, call.id).await?;
+            self.follow_unmined(call.id).await?;
             return Ok(false);
         }
         if deep {
-            self.parts.store.mark_final(self.lease, batch.id).await?;
+            store.mark_final(self.lease, call.id).await?;
         }
         Ok(true)
     }
 
-    /// Looks for a batch in a block, and sends it again where it is not in one. Returns whether it left the pool.
-    async fn settle(&self, batch: &OpenBatch, head: Head) -> Result<bool, IssuingError> {
-        for transaction in &batch.transactions {
-            if let Some(receipt) = self.parts.node.get_transaction_receipt(transaction.hash).await? {
-                return self.landed(batch, &receipt).await;
+    /// Pools take reorged transactions back, but no rule makes them: its forms are sent again.
+    async fn follow_unmined(&self, call_id: i64) -> Result<(), IssuingError> {
+        let open = self.ground.store.open_calls(self.lease.sender).await?;
+        if let Some(call) = open.iter().find(|call| call.id == call_id) {
+            self.publish(call).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for a call in a block, and sends it again where it is not in one. Returns whether it left the pool.
+    async fn settle(&self, call: &OpenCall, head: Head, nonce: u64) -> Result<bool, IssuingError> {
+        if nonce > call.nonce {
+            for transaction in &call.transactions {
+                if let Some(receipt) = self.ground.node.get_transaction_receipt(transaction.hash).await? {
+                    return self.landed(call, &receipt, head).await;
+                }
+            }
+            if self.nonce_is_gone(call, head).await? {
+                // Another transaction used the nonce and is final: these bytes can never land.
+                tracing::error!(call_id = call.id, nonce = call.nonce, "the nonce was used by a transaction not ours");
+                self.ground.store.requeue(self.lease, call.id).await?;
+                return Ok(true);
             }
         }
-        if self.nonce_is_gone(batch, head).await? {
-            // Another transaction used the nonce and is final: these bytes can never land.
-            tracing::error!(batch_id = batch.id, nonce = batch.nonce, "the nonce was used by a transaction not ours");
-            self.parts.store.requeue_batch(self.lease, batch.id).await?;
-            return Ok(true);
-        }
-        if head.timestamp_s > batch.deadline && !batch.late {
-            tracing::warn!(batch_id = batch.id, nonce = batch.nonce, "a batch is past its deadline: freeing its nonce");
-            self.parts.store.mark_late(self.lease, batch.id, TOO_LATE).await?;
-            self.replace(batch, head, true).await?;
+        if is_past(call, head) && !call.late {
+            tracing::warn!(call_id = call.id, nonce = call.nonce, "a call is past its deadline: freeing its nonce");
+            self.ground.store.mark_late(self.lease, call.id, TOO_LATE).await?;
+            self.replace(call, head, true).await?;
         } else {
-            self.send_again(batch, head).await?;
+            self.send_again(call, head).await?;
         }
         Ok(false)
     }
 
-    /// Whether the nonce is used as of a block that is final. Asked twice, since the first answer costs no old state.
-    async fn nonce_is_gone(&self, batch: &OpenBatch, head: Head) -> Result<bool, RpcFailure> {
-        let used = |block: BlockId| self.parts.node.get_transaction_count(self.lease.issuer).block_id(block);
-        let settled = head.number.saturating_sub(self.parts.issue.confirmations);
-        Ok(used(BlockId::latest()).await? > batch.nonce && used(BlockId::number(settled)).await? > batch.nonce)
+    /// Whether the nonce is used as of a block that is final.
+    async fn nonce_is_gone(&self, call: &OpenCall, head: Head) -> Result<bool, RpcFailure> {
+        let settled = BlockId::number(head.number.saturating_sub(self.ground.issue.confirmations));
+        let used = self.ground.node.get_transaction_count(self.lease.sender).block_id(settled).await?;
+        Ok(used > call.nonce)
     }
 
-    /// A receipt was found. A node could lie or mix things up, so the batch's own event must be in it.
-    async fn landed(&self, batch: &OpenBatch, receipt: &TransactionReceipt) -> Result<bool, IssuingError> {
+    /// A receipt was found. A node could lie or mix things up, so a batch's own event must be in it.
+    async fn landed(&self, call: &OpenCall, receipt: &TransactionReceipt, head: Head) -> Result<bool, IssuingError> {
         let (Some(block_number), Some(block_hash)) = (receipt.block_number, receipt.block_hash) else {
             return Ok(false);
         };
         let tx_hash = receipt.transaction_hash;
         let mined = MinedAt { tx_hash, block_number, block_hash };
-        let cancelled = receipt.to == Some(self.lease.issuer);
+        let kind = call.contents.name();
+        let cancelled = receipt.to == Some(self.lease.sender) && call.contents != Contents::Filler;
         if !receipt.status() || cancelled {
-            tracing::warn!(batch_id = batch.id, %tx_hash, block_number, cancelled, "a batch issued nothing");
-            let why = if cancelled { TOO_LATE } else { REFUSED };
-            self.parts.store.mark_void(self.lease, batch.id, &mined, why).await?;
+            tracing::warn!(call_id = call.id, kind, %tx_hash, block_number, cancelled, "a call had no effect");
+            metrics::counter!(TRANSACTIONS_MINED, "kind" => kind, "outcome" => "reverted").increment(1);
+            // In time and refused: the requests get new numbers once this is final (protocol.md §5.3).
+            let why = if cancelled { Some(TOO_LATE) } else { is_past(call, head).then_some(REFUSED) };
+            self.ground.store.mark_void(self.lease, call.id, &mined, why).await?;
             return Ok(true);
         }
-        if !self.has_event(batch, receipt) {
-            tracing::error!(batch_id = batch.id, %tx_hash, "the node shows a receipt without the batch's event");
-            return Ok(false);
+        let mut max_attempts = None;
+        if let Contents::Batch { purpose, root, .. } = call.contents {
+            if !self.has_event(root, receipt) {
+                tracing::error!(call_id = call.id, %tx_hash, "the node shows a receipt without the batch's event");
+                return Ok(false);
+            }
+            max_attempts = self.max_attempts_at(purpose, block_hash).await;
         }
-        let max_attempts = self.max_attempts_at(batch, block_hash).await;
-        self.parts.store.mark_mined(self.lease, batch.id, &mined, max_attempts).await?;
-        let (size, gas_used) = (batch.size, receipt.gas_used);
-        tracing::info!(batch_id = batch.id, size, %tx_hash, block_number, gas_used, "batch mined");
+        self.ground.store.mark_mined(self.lease, call.id, &mined, max_attempts).await?;
+        metrics::counter!(TRANSACTIONS_MINED, "kind" => kind, "outcome" => "succeeded").increment(1);
+        tracing::info!(call_id = call.id, kind, %tx_hash, block_number, gas_used = receipt.gas_used, "call mined");
         Ok(true)
     }
 
     /// The policy's limit at the block that issued. A node that pruned that state leaves the limit as it was accepted.
-    async fn max_attempts_at(&self, batch: &OpenBatch, block_hash: B256) -> Option<u8> {
-        let contract = OtpVerifier::new(self.parts.chain.deployment.verifier, &self.parts.node);
-        match contract.policyOf(batch.purpose.bytes32()).block(BlockId::hash(block_hash)).call().await {
+    async fn max_attempts_at(&self, purpose: Purpose, block_hash: B256) -> Option<u8> {
+        let contract = OtpVerifier::new(self.ground.chain.deployment.verifier, &self.ground.node);
+        match contract.policyOf(purpose.bytes32()).block(BlockId::hash(block_hash)).call().await {
             Ok(policy) => Some(policy.maxAttempts).filter(|attempts| *attempts > 0),
             Err(error) => {
-                tracing::warn!(batch_id = batch.id, %error, "the policy at the issuing block is not to be had");
+                tracing::warn!(%purpose, %error, "the policy at the issuing block is not to be had");
                 None
             }
         }
     }
 
-    fn has_event(&self, batch: &OpenBatch, receipt: &TransactionReceipt) -> bool {
-        let verifier = self.parts.chain.deployment.verifier;
-        let ours = |event: OtpVerifier::OtpBatchSet| event.root == batch.root && event.issuer == self.lease.issuer;
+    fn has_event(&self, root: B256, receipt: &TransactionReceipt) -> bool {
+        let verifier = self.ground.chain.deployment.verifier;
+        let ours = |event: OtpVerifier::OtpBatchSet| event.root == root && event.issuer == self.lease.sender;
         receipt
             .logs()
             .iter()
@@ -167,60 +211,88 @@ impl Issuer {
     }
 
     /// Replaces a transaction that is not mined after `issue.replace_after_ms`.
-    async fn send_again(&self, batch: &OpenBatch, head: Head) -> Result<(), IssuingError> {
-        let Some(last) = batch.transactions.last() else { return Ok(()) };
+    async fn send_again(&self, call: &OpenCall, head: Head) -> Result<(), IssuingError> {
+        let Some(last) = call.transactions.last() else { return Ok(()) };
         let age = Duration::from_millis(u64::try_from(now_ms() - last.signed_at_ms).unwrap_or_default());
-        if age < self.parts.issue.replace_after { Ok(()) } else { self.replace(batch, head, batch.late).await }
+        if age < self.ground.issue.replace_after { Ok(()) } else { self.replace(call, head, call.late).await }
     }
 
-    /// Signs and sends the next form with higher fees, up to the fee cap; at the cap the last form is published again.
-    /// The contents stay, unless the batch is too late to issue anything: then nothing is sent to ourselves, which frees
-    /// the nonce at the least cost.
-    async fn replace(&self, batch: &OpenBatch, head: Head, cancel: bool) -> Result<(), IssuingError> {
-        let Some(last) = batch.transactions.last() else { return Ok(()) };
-        let fees = Fees { max_fee_wei: last.max_fee_per_gas_wei, priority_fee_wei: last.max_priority_fee_per_gas_wei };
-        let (Some(fees), Some(former)) = (fees.replacement(&self.parts.issue, head.base_fee_wei), decode(last)) else {
-            self.publish(batch).await;
+    /// Signs and sends the next form with higher fees, up to the fee cap, and with more where the pool says that it is
+    /// underpriced; at the cap the last form is published again. The contents stay, unless the call is too late to have
+    /// its effect: then nothing is sent to ourselves, which frees the nonce at the least cost.
+    async fn replace(&self, call: &OpenCall, head: Head, cancel: bool) -> Result<(), IssuingError> {
+        let Some(last) = call.transactions.last() else { return Ok(()) };
+        let Some(former) = decode(last).filter(|_| self.signer.is_some()) else { return self.publish(call).await };
+        let draft = if cancel {
+            Draft { to: self.lease.sender, ..self.draft(call.nonce, TRANSFER_GAS, Bytes::new()) }
+        } else if let Some(to) = former.to() {
+            Draft { to, ..self.draft(call.nonce, former.gas_limit(), self.full_input(call, former.input())?) }
+        } else {
             return Ok(());
         };
-        let draft = if cancel {
-            Draft { to: self.lease.issuer, ..self.draft(batch.nonce, TRANSFER_GAS, Bytes::new()) }
-        } else {
-            self.draft(batch.nonce, former.gas_limit(), former.input().clone())
-        };
-        let next = draft.sign(&self.parts.signer, fees).await?;
-        self.parts.store.add_transaction(self.lease, batch.id, &next).await?;
-        let max_fee_wei = fees.max_fee_wei;
-        tracing::warn!(batch_id = batch.id, nonce = batch.nonce, max_fee_wei, cancel, "replacing a stuck transaction");
-        self.send(&next.raw, next.hash).await;
+        let mut offered =
+            Fees { max_fee_wei: last.max_fee_per_gas_wei, priority_fee_wei: last.max_priority_fee_per_gas_wei };
+        for percent in RAISES_PERCENT {
+            let Some(fees) = offered.raised(percent, &self.ground.issue, head.base_fee_wei) else {
+                return self.publish(call).await;
+            };
+            let kind = if cancel { "cancel" } else { call.contents.name() };
+            let next = self.sign(&draft, fees, kind).await?;
+            let stored = SignedTransaction { raw: self.without_code(call, &next.raw)?, ..next.clone() };
+            self.ground.store.add_transaction(self.lease, call.id, &stored).await?;
+            metrics::counter!(TRANSACTIONS_REPLACED, "kind" => kind).increment(1);
+            let max_fee_wei = fees.max_fee_wei;
+            tracing::warn!(call_id = call.id, nonce = call.nonce, max_fee_wei, cancel, "replacing a stuck transaction");
+            if self.send(&next.raw, next.hash).await != Err(Refusal::Underpriced) {
+                break;
+            }
+            offered = fees;
+        }
         Ok(())
     }
 
-    /// Sends a batch's newest form.
-    pub(super) async fn publish(&self, batch: &OpenBatch) {
-        if let Some(last) = batch.transactions.last() {
-            self.send(&last.raw, last.hash).await;
+    /// Sends every form of a call, oldest first: which of them a pool has kept is its own business.
+    pub(super) async fn publish(&self, call: &OpenCall) -> Result<(), IssuingError> {
+        for form in &call.transactions {
+            let raw = self.with_code(call, &form.raw)?;
+            let _ = self.send(&raw, form.hash).await;
         }
+        Ok(())
     }
 
-    /// Hands signed bytes to the node. What goes wrong here is mended by following: the bytes are stored.
-    pub(super) async fn send(&self, raw: &[u8], tx_hash: B256) {
-        match self.parts.node.send_raw_transaction(raw).await {
-            Ok(_) => tracing::debug!(%tx_hash, "sent"),
-            Err(error) if is_known(&error) => tracing::debug!(%tx_hash, "the node has it already"),
-            Err(error) => tracing::warn!(%tx_hash, error = brief(&error), "sending failed; it will be sent again"),
+    /// Nonces below an open call that no call of ours and no transaction in the pool has, as after a reorg that removed a
+    /// transaction sent by hand: everything behind them waits until they are used.
+    async fn close_gaps(&self, open: &[OpenCall], head: Head, nonce: u64) -> Result<(), IssuingError> {
+        let Some(last) = open.iter().filter(|call| call.mined.is_none()).map(|call| call.nonce).max() else {
+            return Ok(());
+        };
+        let known: BTreeSet<u64> = open.iter().map(|call| call.nonce).collect();
+        let gaps: Vec<u64> = (nonce..last).filter(|nonce| !known.contains(nonce)).take(MAX_FILLERS).collect();
+        if gaps.is_empty() || self.signer.is_none() {
+            return Ok(());
+        }
+        let pending = self.ground.node.get_transaction_count(self.lease.sender).pending().await?;
+        for gap in gaps.into_iter().filter(|gap| *gap >= pending) {
+            tracing::warn!(nonce = gap, "closing a gap in the nonces");
+            let draft = Draft { to: self.lease.sender, ..self.draft(gap, TRANSFER_GAS, Bytes::new()) };
+            self.call(NewContents::Filler, draft, None, head).await?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, in_flight: usize, oldest_ms: i64) {
+        if self.signer.is_some() {
+            let age_ms = u64::try_from(now_ms().saturating_sub(oldest_ms)).unwrap_or_default();
+            metrics::gauge!(TRANSACTIONS_OPEN).set(u32::try_from(in_flight).unwrap_or(u32::MAX));
+            metrics::gauge!(TRANSACTION_OLDEST_SECONDS).set(Duration::from_millis(age_ms).as_secs_f64());
         }
     }
+}
+
+fn is_past(call: &OpenCall, head: Head) -> bool {
+    call.deadline.is_some_and(|deadline| head.timestamp_s > deadline)
 }
 
 fn decode(transaction: &SignedTransaction) -> Option<TxEnvelope> {
     TxEnvelope::decode_2718(&mut transaction.raw.as_slice()).ok()
-}
-
-/// The node's pool has this very transaction.
-fn is_known(error: &RpcFailure) -> bool {
-    error.as_error_resp().is_some_and(|answer| {
-        let text = answer.message.to_lowercase();
-        ["already known", "already imported", "known transaction"].iter().any(|known| text.contains(known))
-    })
 }

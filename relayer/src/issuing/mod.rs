@@ -4,24 +4,38 @@
 //! Each turn first follows the open batches ([`follow`]) and then, where the rule allows, commits new ones
 //! ([`compose`]). A turn is one call, so that tests drive the pipeline step by step.
 
+mod adopt;
+mod blank;
 mod compose;
+mod failure;
 mod follow;
 mod lease;
+mod revoke;
+mod sender;
 mod transaction;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy::{eips::BlockNumberOrTag, primitives::B256, providers::Provider};
+use alloy::{eips::BlockId, primitives::B256};
 use otp_core::{
     chain::{self, Node, RpcFailure},
     clock::now_ms,
     contract::OtpVerifier,
     seal::{Keyring, SealError},
-    store::{Lease, Store, StoreError},
+    store::{Store, StoreError},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use self::failure::Refusal;
+use self::{
+    follow::TOO_LATE,
+    sender::{Ground, Sender},
+};
 use crate::{
     chain_view::ChainView,
     config::{ChainConfig, IssueConfig},
@@ -30,6 +44,9 @@ use crate::{
 
 /// So many turns in a row may fail before issuance answers 503.
 const FORGIVEN_FAILURES: u32 = 3;
+
+/// How often the calls of senders that no process holds are looked at.
+const ORPHANS_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +60,12 @@ pub enum IssuingError {
     /// The signer; the same.
     #[error("signer: {0}")]
     Signer(#[from] alloy::signers::Error),
+    /// The signer took too long; the same.
+    #[error("the signer did not answer in time")]
+    SignerTimeout,
+    /// The key is not this process's.
+    #[error("nothing can be signed with a key that is not held")]
+    NoSigner,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,10 +136,8 @@ pub struct Parts {
 /// The issuing task, holding its key.
 pub struct Issuer {
     parts: Parts,
-    lease: Lease,
-    _lock: lease::KeyLock,
-    /// The head of the last turn: where the next one builds on it, no mined batch can have been taken out.
-    seen: Option<Head>,
+    sender: Sender,
+    orphans_at: Option<Instant>,
 }
 
 impl Issuer {
@@ -126,13 +147,11 @@ impl Issuer {
     /// When the store fails or the lock file cannot be made; a node that does not answer is waited for.
     pub async fn start(parts: Parts, shutdown: &CancellationToken) -> Result<Option<Self>, IssuingError> {
         parts.view.set_stalled(true);
-        let lock = tokio::select! {
+        let sender = tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
-            lock = lease::KeyLock::wait(&parts.store_path, parts.signer.address()) => lock.map_err(IssuingError::Lock)?,
+            sender = Sender::take(Ground::from(&parts), parts.signer.clone()) => sender?,
         };
-        let lease = parts.store.take_issuer(parts.signer.address()).await?;
-        let issuer = Self { parts, lease, _lock: lock, seen: None };
-        tracing::info!(issuer = %lease.issuer, fence = lease.fence, "holding the issuer key");
+        let issuer = Self { parts, sender, orphans_at: None };
         loop {
             issuer.fail_late_requests().await?;
             match issuer.align().await {
@@ -179,61 +198,50 @@ impl Issuer {
         Ok(())
     }
 
-    /// One step: follow what is open, then issue what waits.
+    /// One step: follow what is open, revoke what is owed, then issue what waits.
     ///
     /// # Errors
     /// [`IssuingError`]; what was stored before stays and is taken up by the next turn.
     pub async fn turn(&mut self) -> Result<(), IssuingError> {
         self.fail_late_requests().await?;
-        let head = self.head().await?;
-        let open = self.parts.store.open_batches(self.lease.issuer).await?;
-        let in_flight = self.follow(&open, head).await?;
-        self.compose(in_flight, head).await
+        let head = self.sender.head().await?;
+        let mut standing = self.sender.follow(head).await?;
+        if self.orphans_at.is_none_or(|at| at.elapsed() >= ORPHANS_EVERY) {
+            self.follow_orphans(head).await?;
+            self.orphans_at = Some(Instant::now());
+        }
+        standing.in_flight += self.revoke(standing.nonce, head).await?;
+        self.compose(standing, head).await
     }
 
     /// Whoever waited too long is told, also while nothing can be issued.
     async fn fail_late_requests(&self) -> Result<(), IssuingError> {
         let patience_ms = i64::try_from(self.parts.issue.deadline_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        let why = "the chain did not take it in time; ask again";
-        let late = self.parts.store.fail_queued(None, now_ms().saturating_sub(patience_ms), why).await?;
+        let late = self.parts.store.fail_queued(None, now_ms().saturating_sub(patience_ms), TOO_LATE).await?;
         if late > 0 {
             tracing::warn!(requests = late, "requests failed: they waited longer than issue.deadline_seconds");
         }
         Ok(())
     }
 
-    async fn head(&self) -> Result<Head, RpcFailure> {
-        let block = self.parts.node.get_block_by_number(BlockNumberOrTag::Latest).await?;
-        let header = block.ok_or(RpcFailure::NullResp)?.header;
-        Ok(Head {
-            number: header.number,
-            hash: header.hash,
-            parent: header.parent_hash,
-            timestamp_s: header.timestamp,
-            base_fee_wei: u128::from(header.base_fee_per_gas.unwrap_or_default()),
-        })
-    }
-
     /// After a restore the pool may hold transactions of ours that the store does not know: nothing is sent until they
-    /// are mined. What the store knows is sent again.
+    /// are mined. Serials begin above every one that the store, the chain or the pool has seen. What the store knows is
+    /// sent again.
     async fn align(&self) -> Result<(), IssuingError> {
         let Parts { store, node, chain, view, .. } = &self.parts;
-        let open = store.open_batches(self.lease.issuer).await?;
-        let latest = node.get_transaction_count(self.lease.issuer).await?;
-        let pending = node.get_transaction_count(self.lease.issuer).pending().await?;
-        let known = open.last().map_or(0, |batch| batch.nonce + 1).max(latest);
-        if pending > known {
-            return Err(IssuingError::UnknownPending { pending, known });
-        }
+        let issuer = self.sender.lease.sender;
+        let open = store.open_calls(issuer).await?;
+        let nonce = self.sender.settled_nonce(&open).await?;
         let contract = OtpVerifier::new(chain.deployment.verifier, node);
         let mut serials = Vec::new();
         for purpose in &view.watched().purposes {
-            let next = contract.nextSerial(self.lease.issuer, purpose.bytes32()).call().await?;
-            serials.push((*purpose, next.to::<u64>()));
+            let next = contract.nextSerial(issuer, purpose.bytes32());
+            let (mined, pending) = (next.call().await?, next.block(BlockId::pending()).call().await?);
+            serials.push((*purpose, mined.max(pending).to::<u64>()));
         }
-        store.align_issuer(self.lease, latest, &serials).await?;
-        for batch in open.iter().filter(|batch| batch.mined.is_none()) {
-            self.publish(batch).await;
+        store.align_sender(self.sender.lease, nonce, &serials).await?;
+        for call in open.iter().filter(|call| call.mined.is_none()) {
+            self.sender.publish(call).await?;
         }
         Ok(())
     }

@@ -10,6 +10,10 @@ use otp_core::{clock::now_ms, store::SignedTransaction};
 use super::IssuingError;
 use crate::{config::IssueConfig, signer::IssuerSigner};
 
+/// What a replacement pays, in percent of the form before it: what pools demand, and more where one says that this is too
+/// little, since it holds a form that it was not sent by this process or asks for more than others.
+pub(super) const RAISES_PERCENT: [u128; 3] = [110, 125, 200];
+
 /// EIP-1559 fees, in wei per gas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fees {
@@ -30,10 +34,10 @@ impl Fees {
         Some(Self { max_fee_wei: (2 * base_fee_wei + tip).min(cap), priority_fee_wei: tip })
     }
 
-    /// The next offer for the same nonce: what pools demand of a replacement, 110 % of both fields rounded up and at
-    /// least 1 wei more, or today's first offer where that is higher. `None` above the cap.
-    pub(super) fn replacement(self, config: &IssueConfig, base_fee_wei: u128) -> Option<Self> {
-        let raised = |fee: u128| fee.saturating_mul(11).div_ceil(10).max(fee.saturating_add(1));
+    /// The next offer for the same nonce: so many percent of both fields, rounded up, and at least 1 wei more, or today's
+    /// first offer where that is higher. `None` above the cap.
+    pub(super) fn raised(self, percent: u128, config: &IssueConfig, base_fee_wei: u128) -> Option<Self> {
+        let raised = |fee: u128| fee.saturating_mul(percent).div_ceil(100).max(fee.saturating_add(1));
         let fresh = Self::first(config, base_fee_wei).unwrap_or(self);
         let bumped = Self {
             max_fee_wei: raised(self.max_fee_wei).max(fresh.max_fee_wei),
@@ -92,6 +96,7 @@ mod tests {
             max_fee_cap_wei: cap,
             priority_fee_wei: 7,
             confirmations: 64,
+            sign_timeout: Duration::from_secs(10),
         }
     }
 
@@ -106,10 +111,11 @@ mod tests {
     #[test]
     fn a_replacement_raises_both_fees_by_a_tenth_rounded_up_or_follows_the_market() {
         let fees = Fees { max_fee_wei: 207, priority_fee_wei: 7 };
-        assert_eq!(fees.replacement(&config(1_000), 100).unwrap(), Fees { max_fee_wei: 228, priority_fee_wei: 8 });
-        assert_eq!(fees.replacement(&config(1_000), 300).unwrap().max_fee_wei, 607);
-        assert!(fees.replacement(&config(220), 100).is_none());
+        assert_eq!(fees.raised(110, &config(1_000), 100).unwrap(), Fees { max_fee_wei: 228, priority_fee_wei: 8 });
+        assert_eq!(fees.raised(110, &config(1_000), 300).unwrap().max_fee_wei, 607);
+        assert_eq!(fees.raised(200, &config(1_000), 100).unwrap(), Fees { max_fee_wei: 414, priority_fee_wei: 14 });
+        assert!(fees.raised(110, &config(220), 100).is_none());
         let zero = Fees { max_fee_wei: 0, priority_fee_wei: 0 };
-        assert_eq!(zero.replacement(&config(1_000), 0).unwrap().priority_fee_wei, 7);
+        assert_eq!(zero.raised(110, &config(1_000), 0).unwrap().priority_fee_wei, 7);
     }
 }

@@ -43,6 +43,7 @@ impl TestApp {
                 max_fee_cap_wei: 500_000_000_000,
                 priority_fee_wei: 1_000_000_000,
                 confirmations: 4,
+                sign_timeout: Duration::from_secs(10),
             },
             view: self.view.clone(),
             signer: Arc::new(self.issuer.clone()),

@@ -1,6 +1,7 @@
 //! The way to the chain on a real one: batches, crashes, dropped and stuck transactions, reorgs, foreign nonces.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod revocations;
 mod world;
 
 use std::time::Duration;
@@ -14,10 +15,7 @@ use alloy::{
 use otp_core::{contract::OtpVerifier, store::StoreError};
 use relayer::issuing::{Issuer, IssuingError};
 use tokio_util::sync::CancellationToken;
-use world::{CONFIRMATIONS, World};
-
-/// `IOtpVerifier.Status.Issued`
-const ISSUED: u8 = 1;
+use world::{CONFIRMATIONS, ISSUED, World};
 
 #[tokio::test]
 async fn what_waits_goes_out_at_once_and_then_in_full_batches() {
@@ -47,7 +45,7 @@ async fn what_waits_goes_out_at_once_and_then_in_full_batches() {
         world.mine().await;
     }
     issuer.turn().await.unwrap();
-    assert!(world.store.open_batches(world.signer.address()).await.unwrap().is_empty(), "all are final");
+    assert!(world.store.open_calls(world.signer.address()).await.unwrap().is_empty(), "all are final");
 }
 
 #[tokio::test]
@@ -102,7 +100,7 @@ async fn a_stuck_transaction_is_replaced_with_the_same_contents_and_higher_fees(
     let pooled = world.pooled().await;
     assert_eq!(pooled.len(), 1, "one nonce, one transaction");
     assert_ne!(pooled[0], first);
-    let open = world.store.open_batches(world.signer.address()).await.unwrap();
+    let open = world.store.open_calls(world.signer.address()).await.unwrap();
     let fees: Vec<u128> = open[0].transactions.iter().map(|tx| tx.max_fee_per_gas_wei).collect();
     assert!(fees.len() >= 3 && fees.windows(2).all(|pair| pair[1] * 10 >= pair[0] * 11), "{fees:?}");
     world.mine().await;
@@ -144,8 +142,7 @@ async fn a_reorg_that_takes_a_batch_out_leads_to_the_same_bytes_again() {
     assert_eq!(world.status_on_chain(requests[0]).await, ISSUED);
     // Two blocks are replaced by two empty ones.
     world.mine().await;
-    let options = serde_json::json!([2, []]);
-    let _: serde_json::Value = world.anvil.node.raw_request("anvil_reorg".into(), options).await.unwrap();
+    world.reorg(2).await;
     assert_eq!(world.next_serial("withdraw").await, 0, "the reorg took it out");
 
     for _ in 0..3 {
@@ -240,7 +237,7 @@ async fn one_process_holds_the_key_and_a_fenced_one_writes_nothing() {
     drop(first);
     let mut third = world.issuer().await;
     // Somebody takes the key without the lock, as after the lock file was deleted.
-    world.store.take_issuer(world.signer.address()).await.unwrap();
+    world.store.take_sender(world.signer.address()).await.unwrap();
     world.accept("withdraw", 1).await;
     let refused = third.turn().await.unwrap_err();
     assert!(matches!(refused, IssuingError::Store(StoreError::Fenced { .. })), "{refused}");
@@ -268,7 +265,7 @@ async fn an_older_database_skips_the_numbers_that_the_chain_has_seen() {
 }
 
 #[tokio::test]
-async fn a_batch_that_reverted_and_is_reorged_out_is_followed_again_and_its_requests_are_told_better() {
+async fn a_batch_that_reverted_in_time_and_is_reorged_out_lands_with_the_same_bytes() {
     let world = World::new().await;
     let requests = world.accept("withdraw", 2).await;
     let mut issuer = world.issuer().await;
@@ -278,10 +275,9 @@ async fn a_batch_that_reverted_and_is_reorged_out_is_followed_again_and_its_requ
     world.send_as(&world.guardian, world.deployment.verifier, OtpVerifier::pauseCall {}.abi_encode()).await;
     world.mine().await;
     issuer.turn().await.unwrap();
-    assert!(world.failure_of(requests[0]).await.unwrap().contains("refused"));
+    assert_eq!(world.failure_of(requests[0]).await, None, "there is time left");
 
-    let _: serde_json::Value =
-        world.anvil.node.raw_request("anvil_reorg".into(), serde_json::json!([1, []])).await.unwrap();
+    world.reorg(1).await;
     world.mine().await;
     issuer.turn().await.unwrap();
     assert!(world.pooled().await.contains(&batch), "the same bytes wait again");
@@ -290,12 +286,43 @@ async fn a_batch_that_reverted_and_is_reorged_out_is_followed_again_and_its_requ
     for request in requests {
         assert_eq!(world.failure_of(request).await, None);
         assert_eq!(world.status_on_chain(request).await, ISSUED);
+        assert!(world.serial_of(request).await < 2, "no second number");
     }
     // Nothing is stuck behind it.
     let next = world.accept("withdraw", 1).await;
     issuer.turn().await.unwrap();
     world.mine().await;
     assert_eq!(world.status_on_chain(next[0]).await, ISSUED);
+}
+
+#[tokio::test]
+async fn requests_of_a_batch_that_reverted_get_new_numbers_once_that_is_final_or_are_told_in_time() {
+    let world = World::new().await;
+    let requests = world.accept("withdraw", 2).await;
+    let mut issuer = world.issuer().await;
+    issuer.turn().await.unwrap();
+    world.send_as(&world.guardian, world.deployment.verifier, OtpVerifier::pauseCall {}.abi_encode()).await;
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    world.govern(OtpVerifier::unpauseCall {}.abi_encode()).await;
+    world.mine_many(CONFIRMATIONS).await;
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    for request in requests {
+        assert!(world.serial_of(request).await >= 2, "new numbers: the old code may be known");
+        assert_eq!(world.status_on_chain(request).await, ISSUED);
+    }
+
+    let requests = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    world.send_as(&world.guardian, world.deployment.verifier, OtpVerifier::pauseCall {}.abi_encode()).await;
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    world.anvil.node.anvil_increase_time(301).await.unwrap();
+    world.mine().await;
+    let _ = issuer.turn().await;
+    assert!(world.failure_of(requests[0]).await.unwrap().contains("refused"), "told before it is final");
 }
 
 #[tokio::test]

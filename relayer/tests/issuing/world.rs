@@ -37,6 +37,11 @@ use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// `IOtpVerifier.Status.Issued`
+pub(crate) const ISSUED: u8 = 1;
+/// `IOtpVerifier.Status.Revoked`
+pub(crate) const REVOKED: u8 = 5;
+
 /// Blocks after which a batch is final here.
 pub(crate) const CONFIRMATIONS: u64 = 4;
 
@@ -134,6 +139,7 @@ impl World {
             max_fee_cap_wei: 500_000_000_000,
             priority_fee_wei: 1_000_000_000,
             confirmations: CONFIRMATIONS,
+            sign_timeout: Duration::from_secs(10),
         };
         change(&mut issue);
         Parts {
@@ -200,6 +206,31 @@ impl World {
 
     pub(crate) async fn mine(&self) {
         self.anvil.node.anvil_mine(Some(1), None).await.unwrap();
+    }
+
+    pub(crate) async fn mine_many(&self, blocks: u64) {
+        self.anvil.node.anvil_mine(Some(blocks), None).await.unwrap();
+    }
+
+    /// Replaces the last blocks by as many empty ones.
+    pub(crate) async fn reorg(&self, depth: u64) {
+        let options = serde_json::json!([depth, []]);
+        let _: serde_json::Value = self.anvil.node.raw_request("anvil_reorg".into(), options).await.unwrap();
+    }
+
+    /// A transaction of the timelock, which holds the governor's rights.
+    pub(crate) async fn govern(&self, input: Vec<u8>) {
+        let (node, governor) = (&self.anvil.node, self.deployment.timelock);
+        fund(node, governor).await.unwrap();
+        node.anvil_impersonate_account(governor).await.unwrap();
+        let call = TransactionRequest::default()
+            .with_from(governor)
+            .with_to(self.deployment.verifier)
+            .with_input(input)
+            .with_gas_limit(500_000);
+        let hash = *node.send_transaction(call).await.unwrap().tx_hash();
+        self.mine().await;
+        assert!(node.get_transaction_receipt(hash).await.unwrap().unwrap().status(), "governance reverted");
     }
 
     pub(crate) async fn base_fee_wei(&self) -> u128 {

@@ -3,8 +3,10 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{MinedAt, OpenBatch, QueuedRequest, SignedTransaction};
+use super::{Contents, MinedAt, OpenCall, QueuedRequest, SignedTransaction};
 use crate::store::{StoreError, column};
+
+const TABLE: &str = "calls";
 
 #[derive(FromRow)]
 pub(super) struct QueuedRow {
@@ -28,48 +30,66 @@ impl QueuedRow {
 }
 
 #[derive(FromRow)]
-pub(super) struct BatchRow {
+pub(super) struct CallRow {
     pub(super) id: i64,
+    kind: String,
     state: String,
-    purpose: Vec<u8>,
-    first: i64,
-    size: i64,
-    root: Vec<u8>,
     nonce: i64,
-    deadline: i64,
+    deadline: Option<i64>,
+    created_at_ms: i64,
     tx_hash: Option<Vec<u8>>,
     block_number: Option<i64>,
     block_hash: Option<Vec<u8>>,
+    purpose: Option<Vec<u8>>,
+    size: Option<i64>,
+    root: Option<Vec<u8>>,
+    request_id: Option<Uuid>,
+    awaited: bool,
 }
 
-impl BatchRow {
-    pub(super) fn read(self, transactions: Vec<SignedTransaction>) -> Result<OpenBatch, StoreError> {
+impl CallRow {
+    pub(super) fn read(self, transactions: Vec<SignedTransaction>) -> Result<OpenCall, StoreError> {
+        let contents = self.contents()?;
         let mined = match (self.tx_hash, self.block_number, self.block_hash) {
             (Some(tx_hash), Some(number), Some(block_hash)) => Some(MinedAt {
-                tx_hash: column::word(&tx_hash, "batches")?,
-                block_number: column::unsigned(number, "batches")?,
-                block_hash: column::word(&block_hash, "batches")?,
+                tx_hash: column::word(&tx_hash, TABLE)?,
+                block_number: column::unsigned(number, TABLE)?,
+                block_hash: column::word(&block_hash, TABLE)?,
             }),
             _ => None,
         };
-        Ok(OpenBatch {
+        Ok(OpenCall {
             id: self.id,
-            purpose: column::purpose(&self.purpose, "batches")?,
-            first: column::unsigned(self.first, "batches")?,
-            size: column::unsigned(self.size, "batches")?,
-            root: column::word(&self.root, "batches")?,
-            nonce: column::unsigned(self.nonce, "batches")?,
-            deadline: column::unsigned(self.deadline, "batches")?,
+            contents,
+            nonce: column::unsigned(self.nonce, TABLE)?,
+            deadline: self.deadline.map(|deadline| column::unsigned(deadline, TABLE)).transpose()?,
+            created_at_ms: self.created_at_ms,
             late: self.state == "late",
             mined,
             void: self.state == "void",
+            awaited: self.awaited,
             transactions,
         })
+    }
+
+    fn contents(&self) -> Result<Contents, StoreError> {
+        match (self.kind.as_str(), &self.purpose, self.size, &self.root, self.request_id) {
+            ("batch", Some(purpose), Some(size), Some(root), _) => Ok(Contents::Batch {
+                purpose: column::purpose(purpose, "batches")?,
+                size: column::unsigned(size, "batches")?,
+                root: column::word(root, "batches")?,
+            }),
+            ("verification", .., Some(request_id)) => Ok(Contents::Verification { request_id }),
+            ("revocation", ..) => Ok(Contents::Revocation),
+            ("filler", ..) => Ok(Contents::Filler),
+            _ => Err(StoreError::Damaged { table: TABLE }),
+        }
     }
 }
 
 #[derive(FromRow)]
 pub(super) struct TransactionRow {
+    pub(super) call_id: i64,
     hash: Vec<u8>,
     raw: Vec<u8>,
     max_fee_per_gas_wei: String,

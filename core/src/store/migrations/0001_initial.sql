@@ -138,6 +138,9 @@ CREATE TABLE requests (
     state                TEXT    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'batched', 'failed')),
     failure              TEXT,
     failed_at_ms         INTEGER,
+    -- the sender that is about to put it into a batch, so that several relayers do not sign for the same requests
+    claimed_by           BLOB,
+    claimed_at_ms        INTEGER,
     max_attempts         INTEGER NOT NULL CHECK (max_attempts BETWEEN 1 AND 5),
     attempts             INTEGER NOT NULL DEFAULT 0,
     unlocked_at_ms       INTEGER,
@@ -162,8 +165,9 @@ CREATE TABLE guesses (
 ) STRICT;
 CREATE INDEX guesses_account ON guesses (account_id, made_at_ms);
 
--- `fence` rises each time a process takes the issuer key; a commit with an older fence is refused.
-CREATE TABLE issuers (
+-- Accounts of ours that send transactions. `fence` rises each time a process takes the key; a commit with an older
+-- fence is refused.
+CREATE TABLE senders (
     address    BLOB    PRIMARY KEY CHECK (length(address) = 20),
     fence      INTEGER NOT NULL,
     next_nonce INTEGER NOT NULL
@@ -176,15 +180,16 @@ CREATE TABLE serials (
     PRIMARY KEY (issuer, purpose)
 ) STRICT;
 
-CREATE TABLE batches (
+-- What a nonce of a sender is spent on: one row per nonce, whatever it is for. A batch has its row in `batches`, a
+-- revocation its codes in `revoked_codes`; a filler does nothing but close a gap.
+CREATE TABLE calls (
     id            INTEGER PRIMARY KEY,
-    issuer        BLOB    NOT NULL,
-    purpose       BLOB    NOT NULL,
-    first         INTEGER NOT NULL,
-    size          INTEGER NOT NULL CHECK (size BETWEEN 1 AND 80),
-    root          BLOB    NOT NULL CHECK (length(root) = 32),
+    sender        BLOB    NOT NULL REFERENCES senders (address),
+    -- negative in a dead row: its nonce is free for whoever used it
     nonce         INTEGER NOT NULL,
-    deadline      INTEGER NOT NULL,
+    kind          TEXT    NOT NULL CHECK (kind IN ('batch', 'revocation', 'verification', 'filler')),
+    -- chain time past which the contract refuses it; NULL where it never does
+    deadline      INTEGER,
     created_at_ms INTEGER NOT NULL,
     -- late: past its deadline and being cancelled; void: its nonce was mined without effect. Both, like mined, are
     -- followed until they are final or dead.
@@ -193,21 +198,31 @@ CREATE TABLE batches (
     tx_hash       BLOB,
     block_number  INTEGER,
     block_hash    BLOB,
-    UNIQUE (issuer, purpose, first),
-    UNIQUE (issuer, nonce)
+    UNIQUE (sender, nonce)
 ) STRICT;
-CREATE INDEX batches_open ON batches (issuer, nonce) WHERE state NOT IN ('final', 'dead');
+CREATE INDEX calls_open ON calls (sender, nonce) WHERE state NOT IN ('final', 'dead');
 
--- Every signed form of a batch's transaction; all have the batch's nonce and contents and differ in fees alone.
+-- Every signed form of a call; all have its nonce and contents, or nothing where it is cancelled, and differ in fees.
 CREATE TABLE transactions (
     hash                         BLOB    PRIMARY KEY CHECK (length(hash) = 32),
-    batch_id                     INTEGER NOT NULL REFERENCES batches (id),
+    call_id                      INTEGER NOT NULL REFERENCES calls (id),
+    -- as it is sent, but for the code in a verification: that is derived again (protocol.md, 6)
     raw                          BLOB    NOT NULL,
     max_fee_per_gas_wei          TEXT    NOT NULL,
     max_priority_fee_per_gas_wei TEXT    NOT NULL,
     signed_at_ms                 INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX transactions_batch ON transactions (batch_id);
+CREATE INDEX transactions_call ON transactions (call_id);
+
+CREATE TABLE batches (
+    id      INTEGER PRIMARY KEY REFERENCES calls (id),
+    issuer  BLOB    NOT NULL,
+    purpose BLOB    NOT NULL,
+    first   INTEGER NOT NULL,
+    size    INTEGER NOT NULL CHECK (size BETWEEN 1 AND 80),
+    root    BLOB    NOT NULL CHECK (length(root) = 32),
+    UNIQUE (issuer, purpose, first)
+) STRICT;
 
 -- One row for each number that a request was given. A request has a second row only after its first batch died.
 CREATE TABLE issuances (
@@ -218,6 +233,29 @@ CREATE TABLE issuances (
 ) STRICT;
 CREATE INDEX issuances_request ON issuances (request_id, serial);
 CREATE INDEX issuances_batch ON issuances (batch_id, serial);
+
+-- Requests whose code is to be revoked whenever it stands on the chain, until that is final.
+CREATE TABLE revocations (
+    request_id    BLOB    PRIMARY KEY REFERENCES requests (id),
+    cause         TEXT    NOT NULL,
+    owed_at_ms    INTEGER NOT NULL,
+    settled_at_ms INTEGER
+) STRICT;
+CREATE INDEX revocations_owed ON revocations (owed_at_ms) WHERE settled_at_ms IS NULL;
+
+CREATE TABLE revoked_codes (
+    call_id     INTEGER NOT NULL REFERENCES calls (id),
+    on_chain_id BLOB    NOT NULL REFERENCES issuances (on_chain_id),
+    PRIMARY KEY (call_id, on_chain_id)
+) STRICT;
+CREATE INDEX revoked_codes_id ON revoked_codes (on_chain_id);
+
+-- Verifications that the sponsor pays for: `verifyFor`, signed by the wallet.
+CREATE TABLE verifications (
+    call_id    INTEGER PRIMARY KEY REFERENCES calls (id),
+    request_id BLOB    NOT NULL REFERENCES requests (id)
+) STRICT;
+CREATE INDEX verifications_request ON verifications (request_id);
 
 -- ---- indexer: what the chain says ----------------------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ impl World {
         let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
         let wrapper = KeyWrapper::File(folder.path().join("master.key"));
         let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
-        let lease = store.take_issuer(chain.issuer).await.unwrap();
+        let lease = store.take_sender(chain.issuer).await.unwrap();
         let outbox = Outbox { deployment: chain.deployment, mail_domain: "otp.example".to_owned() };
         Self { folder, chain, store, keyring, outbox, progress: Progress::default(), lease }
     }
