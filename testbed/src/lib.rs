@@ -2,7 +2,8 @@
 //! end-to-end tests and the benchmarks stand on the same parts.
 //!
 //! [`stack::Stack`] brings everything up and down; [`client::Client`] speaks to the relayer as a wallet does;
-//! [`mailbox::Mailbox`] reads the mail; [`wallet::Wallet`] and [`vault::Vault`] act on the chain.
+//! [`mailbox::Mailbox`] reads the mail; [`wallet::Wallet`] and [`vault::Vault`] act on the chain; [`faults::RpcProxy`] is a
+//! node that answers badly.
 
 pub mod anvil;
 pub mod client;
@@ -10,6 +11,7 @@ mod daemons;
 pub mod demo;
 pub mod deployment;
 pub mod description;
+pub mod faults;
 pub mod mailbox;
 pub mod ports;
 pub mod service;
