@@ -11,6 +11,13 @@ pub fn now_ms() -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Unix time in microseconds.
+#[must_use]
+pub fn now_us() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// RFC 3339 in UTC, to the millisecond; the epoch where `unix_ms` lies outside the calendar.
 #[must_use]
 pub fn rfc3339_ms(unix_ms: i64) -> String {

@@ -12,6 +12,7 @@ use alloy::primitives::Address;
 use lettre::message::Mailbox;
 use otp_core::{
     config::{Faults, KnownKey, Reader},
+    seal::KeysConfig,
     id::Deployment,
     secret::Secret,
 };
@@ -59,15 +60,6 @@ pub struct ChainConfig {
     pub range_blocks: u64,
     /// `chain.confirmations`: blocks on top before a block is applied.
     pub confirmations: u64,
-}
-
-/// `keys.*`
-#[derive(Debug)]
-pub enum KeysConfig {
-    /// `keys.file`
-    File(PathBuf),
-    /// `keys.kms_key_id`
-    Kms(String),
 }
 
 /// `http.*`
@@ -168,7 +160,7 @@ impl Config {
 fn read(reader: &mut Reader) -> Option<Config> {
     let chain = read_chain(reader);
     let store_path = reader.or("store.path", "data/otp.db");
-    let keys = read_keys(reader);
+    let keys = KeysConfig::read(reader);
     let http = read_http(reader);
     let mail = read_mail(reader);
     let delivery = read_delivery(reader);
@@ -205,14 +197,6 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
         range_blocks: range_blocks?,
         confirmations: confirmations?,
     })
-}
-
-fn read_keys(reader: &mut Reader) -> Option<KeysConfig> {
-    let file = reader.or("keys.file", "data/master.key");
-    match reader.optional("keys.kms_key_id")? {
-        Some(key_id) => Some(KeysConfig::Kms(key_id)),
-        None => file.map(KeysConfig::File),
-    }
 }
 
 fn read_http(reader: &mut Reader) -> Option<HttpConfig> {

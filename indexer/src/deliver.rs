@@ -10,7 +10,7 @@ use otp_core::{
     clock::now_ms,
     code::Seed,
     id::{Deployment, Slot},
-    seal::Keyring,
+    seal::{Keyring, SealError},
     store::{CodeContent, Content, Job, Outbox, Store, StoreError},
 };
 use tokio::{sync::Notify, task::JoinSet};
@@ -66,9 +66,23 @@ pub enum Failure {
     /// It never can: this is told to operators, not to the requester.
     #[error("{0}")]
     Impossible(&'static str),
+    /// A value is sealed with a data key that was made a moment ago and is not to be had yet.
+    #[error("a data key is not loaded yet")]
+    KeyNotLoaded,
     /// The mail server's doing.
     #[error(transparent)]
     Send(#[from] SendError),
+}
+
+impl Failure {
+    /// Whether the same message may go out later.
+    const fn is_retryable(self) -> bool {
+        match self {
+            Self::Impossible(_) => false,
+            Self::KeyNotLoaded => true,
+            Self::Send(error) => error.is_retryable(),
+        }
+    }
 }
 
 /// Runs the workers and the watch for notices until `shutdown`.
@@ -150,7 +164,14 @@ impl Worker {
         let lease = i64::try_from((self.timeout + LEASE_MARGIN).as_millis()).unwrap_or(i64::MAX);
         let head_s = self.progress.snapshot().head.map(|head| head.timestamp);
         let Some(job) = self.store.claim_delivery(lease, head_s).await? else { return Ok(false) };
-        let outcome = match self.compose(&job) {
+        let mut composed = self.compose(&job);
+        if matches!(composed, Err(Failure::KeyNotLoaded)) {
+            if let Err(error) = self.keyring.refresh().await {
+                tracing::warn!(%error, "a new data key is not loaded yet");
+            }
+            composed = self.compose(&job);
+        }
+        let outcome = match composed {
             Ok(message) => self.hand_over(message).await,
             Err(failure) => Err(failure),
         };
@@ -165,7 +186,7 @@ impl Worker {
                 self.store.mark_sent(message_id).await?;
                 tracing::info!(message_id, attempts, "message sent");
             }
-            Err(Failure::Send(error)) if error.is_retryable() => {
+            Err(error) if error.is_retryable() => {
                 let pause = pause(&self.config, message_id, attempts);
                 tracing::debug!(message_id, attempts, %error, retry_in_ms = pause.as_millis(), "message not taken");
                 let due_at_ms = now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
@@ -202,9 +223,10 @@ impl Worker {
             return Err(Failure::Impossible("there is no sender for this channel"));
         }
         let opened = |domain, owner, sealed: &[u8]| {
-            self.keyring
-                .open_sealed(domain, owner, sealed)
-                .map_err(|_| Failure::Impossible("a sealed value does not open"))
+            self.keyring.open_sealed(domain, owner, sealed).map_err(|error| match error {
+                SealError::UnknownKey { .. } => Failure::KeyNotLoaded,
+                _ => Failure::Impossible("a sealed value does not open"),
+            })
         };
         let seed = opened("seed", job.account_id, &job.seed_sealed)?;
         let seed = Seed::from_bytes(&seed).ok_or(Failure::Impossible("the seed has a wrong length"))?;

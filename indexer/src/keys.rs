@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use otp_core::{
-    seal::{KeyWrapper, Keyring, SealError},
+    seal::{Keyring, KeysConfig, SealError},
     store::Store,
 };
-
-use crate::config::KeysConfig;
 
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
@@ -17,10 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// # Errors
 /// What waiting cannot mend: a key file that others can read, a key that does not open, a damaged database.
 pub async fn wait(store: &Store, config: &KeysConfig) -> Result<Keyring, SealError> {
-    let wrapper = match config {
-        KeysConfig::File(path) => KeyWrapper::File(path.clone()),
-        KeysConfig::Kms(key_id) => KeyWrapper::kms(key_id.clone()).await,
-    };
+    let wrapper = config.wrapper().await;
     let (mut pause, mut told) = (PAUSE, false);
     loop {
         match Keyring::open(store, &wrapper).await {

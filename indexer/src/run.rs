@@ -96,11 +96,11 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
     tasks.spawn("delivery", async move {
         let keyring = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            keyring = keys::wait(&shared.store, &config.keys) => keyring?,
+            keyring = keys::wait(&shared.store, &config.keys) => Arc::new(keyring?),
         };
         let worker = Worker {
             store: shared.store,
-            keyring: Arc::new(keyring),
+            keyring: keyring.clone(),
             outbox: shared.outbox,
             postman,
             from: config.mail.from,
@@ -110,7 +110,10 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
             progress: shared.progress,
             due: shared.due,
         };
-        deliver::run(worker, shutdown).await
+        tokio::select! {
+            ended = deliver::run(worker, shutdown) => ended,
+            never = keyring.watch() => match never {},
+        }
     });
     Ok(())
 }

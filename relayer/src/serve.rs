@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use otp_core::{chain, http, metrics::Recorder, seal::Keyring, store::Store, tasks::Tasks};
+use otp_core::{chain, http, metrics::Recorder, seal::{Keyring, Resealing}, store::Store, tasks::Tasks};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    spawn_keys(&mut tasks, &parts, &shutdown);
     spawn_chain_side(&mut tasks, parts, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));
     tracing::info!(%listen, %admin_listen, "relayer serves");
@@ -63,7 +64,7 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
     if store.follows_another(&deployment).await? {
         bail!("the database holds another deployment's events: set store.path to a file of its own");
     }
-    let keyring = Keyring::open_or_create(&store, &signer::key_wrapper(&config.keys).await).await?;
+    let keyring = Keyring::open_or_create(&store, &config.keys.wrapper().await).await?;
     let signer = signer::open(&config.signer, deployment.chain_id).await?;
     let watched = Watched {
         deployment,
@@ -84,6 +85,22 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
         signer,
         wake: Arc::new(Notify::new()),
     })
+}
+
+/// New data keys are loaded, and what stands under older ones is sealed anew.
+fn spawn_keys(tasks: &mut Tasks, parts: &Parts, shutdown: &CancellationToken) {
+    let (keyring, stop) = (parts.keyring.clone(), shutdown.clone());
+    let (resealing, stop_resealing) = (Resealing::new(parts.store.clone(), keyring.clone()), shutdown.clone());
+    tasks.spawn("data keys", async move {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            never = keyring.watch() => match never {},
+        }
+    });
+    tasks.spawn("resealing", async move {
+        resealing.run(stop_resealing).await;
+        Ok(())
+    });
 }
 
 /// View and issuing start once the node is known to be the right one; until then issuance answers 503.

@@ -8,9 +8,8 @@ use alloy::{
     signers::{aws::AwsSigner, local::LocalSigner},
 };
 use anyhow::Context;
-use otp_core::seal::KeyWrapper;
 
-use crate::config::{KeysConfig, SignerConfig};
+use crate::config::SignerConfig;
 
 /// Signs the issuer's transactions.
 pub type IssuerSigner = Arc<dyn TxSigner<Signature> + Send + Sync>;
@@ -56,14 +55,6 @@ fn keystore_hint(path: &Path) -> String {
         format!("the keystore {path} does not open: check signer.keystore_password")
     } else {
         format!("no keystore at {path}: make one with `relayer keystore --out {path}`, or set signer.keystore")
-    }
-}
-
-/// What wraps the data keys.
-pub async fn key_wrapper(config: &KeysConfig) -> KeyWrapper {
-    match config {
-        KeysConfig::File(path) => KeyWrapper::File(path.clone()),
-        KeysConfig::Kms(key_id) => KeyWrapper::kms(key_id.clone()).await,
     }
 }
 

@@ -121,7 +121,7 @@ async fn data_keys_wrapped_by_kms_open_again_and_only_with_their_key_and_context
     let again = Keyring::open(&store, &kms.wrapper(&key_id)).await.unwrap().unwrap();
     assert_eq!(again.open_sealed("seed", owner, &sealed).unwrap().as_slice(), b"x");
 
-    let (_, wrapped) = store.data_keys().await.unwrap().remove(0);
+    let wrapped = store.data_keys().await.unwrap().remove(0).wrapped;
     let without_context = kms.client.decrypt().ciphertext_blob(Blob::new(wrapped)).send().await;
     assert!(without_context.is_err(), "the encryption context is part of the key");
 

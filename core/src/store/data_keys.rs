@@ -1,27 +1,65 @@
 //! The wrapped data keys. Writer: the relayer.
 
+use sqlx::FromRow;
+
 use super::{Store, StoreError};
 use crate::clock::now_ms;
 
+/// A data key as it is stored.
+#[derive(Debug, Clone, FromRow)]
+pub struct DataKeyRow {
+    /// Rises from 1; every sealed value names it.
+    pub version: u32,
+    /// The key under the wrapping key.
+    pub wrapped: Vec<u8>,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+}
+
 impl Store {
-    /// Versions and wrapped keys, ascending by version.
+    /// The wrapped keys, ascending by version.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn data_keys(&self) -> Result<Vec<(u32, Vec<u8>)>, StoreError> {
-        let rows = sqlx::query_as("SELECT version, wrapped FROM data_keys ORDER BY version");
+    pub async fn data_keys(&self) -> Result<Vec<DataKeyRow>, StoreError> {
+        let rows = sqlx::query_as("SELECT version, wrapped, created_at_ms FROM data_keys ORDER BY version");
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
-    /// Adds a version; leaves the table alone where the version is there already.
+    /// The newest version; 0 where there is none.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn insert_data_key(&self, version: u32, wrapped: &[u8]) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO data_keys (version, wrapped, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+    pub async fn latest_data_key(&self) -> Result<u32, StoreError> {
+        let version = sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM data_keys");
+        Ok(version.fetch_one(&self.readers).await?)
+    }
+
+    /// Adds a version; `false` where it is there already, which leaves the table alone.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn insert_data_key(&self, version: u32, wrapped: &[u8]) -> Result<bool, StoreError> {
+        let inserted = sqlx::query(
+            "INSERT INTO data_keys (version, wrapped, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(version)
+        .bind(wrapped)
+        .bind(now_ms())
+        .execute(&self.writer)
+        .await?;
+        Ok(inserted.rows_affected() == 1)
+    }
+
+    /// Replaces a key's wrapping, unless another process was first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn replace_wrapped_data_key(&self, version: u32, old: &[u8], new: &[u8]) -> Result<(), StoreError> {
+        sqlx::query("UPDATE data_keys SET wrapped = ? WHERE version = ? AND wrapped = ?")
+            .bind(new)
             .bind(version)
-            .bind(wrapped)
-            .bind(now_ms())
+            .bind(old)
             .execute(&self.writer)
             .await?;
         Ok(())

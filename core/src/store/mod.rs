@@ -4,6 +4,7 @@
 //! what is really there. `synchronous=FULL`: what was answered with 202 survives a power cut.
 
 mod accounts;
+mod buckets;
 mod chain;
 mod claims;
 mod column;
@@ -15,9 +16,11 @@ mod group;
 mod guesses;
 mod issuance;
 mod requests;
+mod resealing;
 mod sessions;
 mod status;
 mod story;
+mod switches;
 
 use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
@@ -28,8 +31,8 @@ use sqlx::{
 
 use self::group::Group;
 pub use self::{
-    accounts::*, chain::*, claims::*, contacts::*, deliveries::*, events::*, guesses::*, issuance::*, requests::*,
-    sessions::*, status::*, story::*,
+    accounts::*, buckets::*, chain::*, claims::*, contacts::*, data_keys::*, deliveries::*, events::*, guesses::*,
+    issuance::*, requests::*, resealing::*, sessions::*, status::*, story::*, switches::*,
 };
 
 /// How long a statement waits for the other daemon's write.

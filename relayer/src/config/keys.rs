@@ -1,17 +1,8 @@
-//! `keys.*` and `signer.*`: where data keys are wrapped, and what signs.
+//! `signer.*`: what signs.
 
 use std::path::PathBuf;
 
 use otp_core::{config::Reader, secret::Secret};
-
-/// `keys.*`
-#[derive(Debug)]
-pub enum KeysConfig {
-    /// `keys.file`
-    File(PathBuf),
-    /// `keys.kms_key_id`
-    Kms(String),
-}
 
 /// `signer.*`
 #[derive(Debug)]
@@ -25,14 +16,6 @@ pub enum SignerConfig {
     },
     /// `signer.kms_key_id`: an ECC_SECG_P256K1 key.
     Kms(String),
-}
-
-pub(super) fn read_keys(reader: &mut Reader) -> Option<KeysConfig> {
-    let file = reader.or("keys.file", "data/master.key");
-    match reader.optional("keys.kms_key_id")? {
-        Some(key_id) => Some(KeysConfig::Kms(key_id)),
-        None => file.map(KeysConfig::File),
-    }
 }
 
 pub(super) fn read_signer(reader: &mut Reader) -> Option<SignerConfig> {

@@ -13,13 +13,16 @@ use std::{
 };
 
 use alloy::primitives::U256;
-use otp_core::config::{Faults, KnownKey, Reader};
+use otp_core::{
+    config::{Faults, KnownKey, Reader},
+    seal::KeysConfig,
+};
 
 pub use self::{
     chain::ChainConfig,
     http::{Domain, HttpConfig},
     issue::IssueConfig,
-    keys::{KeysConfig, SignerConfig},
+    keys::SignerConfig,
     otp::OtpConfig,
 };
 
@@ -73,7 +76,7 @@ impl Config {
 fn read(reader: &mut Reader) -> Option<Config> {
     let chain = chain::read(reader);
     let store_path = reader.or("store.path", "data/otp.db");
-    let keys = keys::read_keys(reader);
+    let keys = KeysConfig::read(reader);
     let signer = keys::read_signer(reader);
     let min_balance_wei = reader.or("signer.min_balance_wei", "10000000000000000");
     let http = http::read(reader);

@@ -1,6 +1,6 @@
 -- Conventions. Ids are 16-byte UUIDs, addresses 20 bytes, hashes 32. `*_at_ms` is Unix time in milliseconds from this
 -- server's clock; `expiry`, `deadline` and `timestamp` are Unix seconds of chain time. `sealed` columns are envelopes
--- (core/src/seal.rs). Each table has one writer: the relayer owns the first half, the indexer the second.
+-- (core/src/seal). Each table has one writer: the relayer owns the first half, the indexer the second.
 
 -- ---- relayer: keys and people -------------------------------------------------------------------------------------
 
@@ -9,6 +9,44 @@ CREATE TABLE data_keys (
     wrapped       BLOB    NOT NULL,
     created_at_ms INTEGER NOT NULL
 ) STRICT;
+
+-- How far a sealed column has come towards a data key: everything up to the id in `after` stands under it.
+CREATE TABLE resealing (
+    version        INTEGER NOT NULL REFERENCES data_keys (version),
+    place          TEXT    NOT NULL,
+    after          BLOB    NOT NULL DEFAULT x'',
+    resealed       INTEGER NOT NULL DEFAULT 0,
+    unopened       INTEGER NOT NULL DEFAULT 0,
+    finished_at_ms INTEGER,
+    PRIMARY KEY (version, place)
+) STRICT;
+
+-- Token buckets (store/buckets.rs). A row says when its bucket will be full again, and then says nothing more: such rows
+-- are pruned. Keys are keyed hashes.
+CREATE TABLE buckets (
+    scope      TEXT    NOT NULL,
+    key        BLOB    NOT NULL CHECK (length(key) = 16),
+    full_at_us INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+-- What is switched off: a row is a switch that is off. `all`, `purpose` or `channel`.
+CREATE TABLE switched_off (
+    scope    TEXT    NOT NULL CHECK (scope IN ('all', 'purpose', 'channel')),
+    name     TEXT    NOT NULL,
+    reason   TEXT    NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
+
+-- Wallets that get no codes, and issuers whose key issues none.
+CREATE TABLE blocked (
+    kind     TEXT    NOT NULL CHECK (kind IN ('wallet', 'issuer')),
+    address  BLOB    NOT NULL CHECK (length(address) = 20),
+    reason   TEXT    NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (kind, address)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE accounts (
     id            BLOB    PRIMARY KEY CHECK (length(id) = 16),
@@ -149,6 +187,7 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE UNIQUE INDEX requests_idempotency ON requests (account_id, idempotency_key);
 CREATE INDEX requests_queue ON requests (purpose, id) WHERE state = 'queued';
+CREATE INDEX requests_waiting ON requests (account_id) WHERE state = 'queued';
 CREATE INDEX requests_account ON requests (account_id, id);
 CREATE INDEX requests_reference ON requests (account_id, reference);
 CREATE INDEX requests_contact ON requests (contact_id, created_at_ms);
