@@ -15,6 +15,8 @@ help:
 	@echo "             PORT_BASE=n takes n and the six ports after it, STACK_DIR=d another folder: for a second stack"
 	@echo "make test    everything that is tested; make setup-test installs what only that needs"
 	@echo "make deep    proofs and static analysis of the contracts, which take longer; installs what only they need"
+	@echo "make bench   print tables of speed and memory, beside others in the same run; FULL=1 for the longest runs,"
+	@echo "             PARTS=pipeline for a part; installs what only it needs"
 	@echo "make gas     print the gas of whole transactions"
 	@echo "make snapshots  write gas, size, layout and ABI anew, for a review to see"
 	@echo "make build   contracts, daemons and testbed"
@@ -50,6 +52,14 @@ deep: setup-deep
 	FORGE=$(FORGE) script/prove.sh
 	FORGE=$(FORGE) node script/analysis/slither.mjs
 	script/analysis/rules.sh
+
+# What only `make bench` needs.
+setup-bench: setup-test
+	@testbed/setup/setup-bench.sh
+
+bench: setup-bench
+	cargo build --locked --release -p relayer -p indexer -p testbed
+	@target/release/testbed bench $(PARTS) $(if $(FULL),--full)
 
 gas: setup
 	$(FORGE) build

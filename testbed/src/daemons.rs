@@ -20,16 +20,22 @@ pub(crate) struct Setting<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) logs: &'a Path,
     pub(crate) ports: Ports,
+    pub(crate) smtp_port: u16,
     pub(crate) rpc_url: &'a Url,
     pub(crate) deployment: &'a Deployment,
 }
 
 impl Setting<'_> {
     /// The relayer; the keystore's password goes by environment, as an operator would do it.
-    pub(crate) fn relayer(&self, keystore: &Path, password: String) -> Result<Service> {
+    pub(crate) fn relayer(
+        &self,
+        keystore: &Path,
+        password: String,
+        mut env: Vec<(&'static str, String)>,
+    ) -> Result<Service> {
         let text = format!(
             "{shared}[signer]\nkeystore = {keystore:?}\n\
-             [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
+             [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
              admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n",
             shared = self.shared(""),
             token = self.data("relayer-admin.token"),
@@ -37,14 +43,14 @@ impl Setting<'_> {
             admin = loopback(self.ports.relayer_admin()),
             domain = ports::http(self.ports.relayer())?,
         );
-        let env = vec![("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD", password)];
+        env.push(("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD", password));
         self.service("relayer", "serve", &text, env, self.ports.relayer())
     }
 
     /// The indexer, with the mailbox as its SMTP server.
     pub(crate) fn indexer(&self) -> Result<Service> {
         let text = format!(
-            "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\n\
+            "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
              admin_token_file = {token:?}\npublic_url = \"{public}\"\n\
              [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n",
             shared = self.shared(&format!("deployment_block = {}\n", self.deployment.deployment_block)),
@@ -52,7 +58,7 @@ impl Setting<'_> {
             listen = loopback(self.ports.indexer()),
             admin = loopback(self.ports.indexer_admin()),
             public = ports::http(self.ports.indexer())?,
-            smtp = self.ports.smtp(),
+            smtp = self.smtp_port,
         );
         self.service("indexer", "run", &text, Vec::new(), self.ports.indexer())
     }

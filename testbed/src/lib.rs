@@ -6,12 +6,14 @@
 //! node that answers badly.
 
 pub mod anvil;
+pub mod bench;
 pub mod client;
 mod daemons;
 pub mod demo;
 pub mod deployment;
 pub mod description;
 pub mod faults;
+pub mod kms;
 pub mod mailbox;
 pub mod ports;
 pub mod service;

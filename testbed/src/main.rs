@@ -9,9 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use otp_core::http::stop_signal;
 use testbed::{
+    bench::{Bench, Part},
     demo::{self, Report},
     description::text,
     stack::{Options, Stack},
@@ -38,6 +39,20 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Measure, and print tables of what was measured
+    Bench {
+        /// What to measure: everything unless named
+        parts: Vec<Part>,
+        /// The longest runs and the largest stores
+        #[arg(long)]
+        full: bool,
+        /// Repeats of what is compared
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
+        repeats: u8,
+        /// Where stacks and figures.json go: target/bench in the checkout unless set
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -60,7 +75,7 @@ impl StackArgs {
         let folder = folder.map_or_else(|| tools::checkout().join(".stack"), PathBuf::from);
         let port_base = self.port_base.filter(|base| !base.is_empty()).map(|base| base.parse());
         let port_base = port_base.transpose().context("PORT_BASE: a port is expected")?;
-        Ok(Options { folder, port_base, code_ttl_s: self.ttl })
+        Ok(Options { port_base, code_ttl_s: self.ttl, ..Options::new(folder) })
     }
 }
 
@@ -84,6 +99,15 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Up(stack) => up(&stack.options()?, stop).await,
         Command::Demo { stack, once } => demo(&stack.options()?, once, stop).await,
+        Command::Bench { parts, full, repeats, dir } => {
+            let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
+            let folder = dir.unwrap_or_else(|| tools::checkout().join("target/bench"));
+            let bench = Bench { folder, repeats: repeats.into(), full };
+            tokio::select! {
+                measured = bench.run(parts) => measured,
+                stopped = stop => stopped.map_err(Into::into).and_then(|()| bail!("stopped before the last table")),
+            }
+        }
     }
 }
 

@@ -86,6 +86,12 @@ impl Service {
         &self.spec.log
     }
 
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|running| running.child.id())
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy::{
-    primitives::B256,
+    primitives::{Address, B256},
     signers::{
         k256::elliptic_curve::rand_core::{OsRng, RngCore},
         local::PrivateKeySigner,
@@ -19,10 +19,11 @@ use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
 use crate::{
-    anvil::Anvil,
+    anvil::{self, Anvil},
     daemons::Setting,
     deployment::{Deployment, Plan},
     description::{Account, Description},
+    kms::Kms,
     ports::{self, Ports, loopback},
     service::{Probe, Service, Spec},
     tools,
@@ -43,6 +44,39 @@ pub struct Options {
     pub port_base: Option<u16>,
     /// Each policy's time to live, in seconds.
     pub code_ttl_s: u32,
+    /// Where the issuing key is.
+    pub signing: Signing,
+    /// Where the mail goes instead of the mailbox: a port on loopback.
+    pub smtp_port: Option<u16>,
+    /// More of the relayer's configuration, as environment variables.
+    pub relayer_env: Vec<(&'static str, String)>,
+}
+
+/// Where a stack's issuing key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// In an encrypted keystore file.
+    Keystore,
+    /// In the KMS stand-in.
+    Kms {
+        /// What each of its calls takes at the least, in milliseconds.
+        latency_ms: u32,
+    },
+}
+
+impl Options {
+    /// A stack on free ports with a keystore, a mailbox, and codes that live a minute.
+    #[must_use]
+    pub const fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            port_base: None,
+            code_ttl_s: 60,
+            signing: Signing::Keystore,
+            smtp_port: None,
+            relayer_env: Vec::new(),
+        }
+    }
 }
 
 /// A daemon of ours.
@@ -62,6 +96,7 @@ pub struct Stack {
     indexer: Service,
     mail: Service,
     anvil: Service,
+    kms: Option<Kms>,
     description_path: PathBuf,
     /// Held as long as the stack lives, so that no other one clears its folder.
     _lock: File,
@@ -86,14 +121,29 @@ impl Stack {
         let mut mail = mailbox(ports, &folder, &logs)?;
         mail.spawn()?;
         let anvil = Anvil::start(ports.rpc(), &logs).await?;
-        let cast = Cast::new(&anvil).await?;
+        let mut cast = Cast::new(&anvil).await?;
+        let kms = match options.signing {
+            Signing::Keystore => None,
+            Signing::Kms { latency_ms } => Some(Kms::start(latency_ms, &logs).await?),
+        };
+        if let Some(kms) = &kms {
+            anvil::fund(&anvil.node, kms.address).await?;
+            cast.issuer_address = kms.address;
+        }
         let deployment = Deployment::run(&cast.plan(options.code_ttl_s), &anvil.url, &logs).await?;
 
         let keystore = folder.join("data/issuer.json");
         let password = new_password();
         write_keystore(&cast.issuer, &keystore, password.clone()).await?;
-        let setting = Setting { folder: &folder, logs: &logs, ports, rpc_url: &anvil.url, deployment: &deployment };
-        let mut relayer = setting.relayer(&keystore, password)?;
+        let smtp_port = options.smtp_port.unwrap_or_else(|| ports.smtp());
+        let (rpc_url, deployment) = (&anvil.url, &deployment);
+        let setting = Setting { folder: &folder, logs: &logs, ports, smtp_port, rpc_url, deployment };
+        let mut env = options.relayer_env.clone();
+        if let Some(kms) = &kms {
+            env.extend(kms.environment());
+            env.push(("OTP_RELAYER_SIGNER_KMS_KEY_ID", kms.key_id.clone()));
+        }
+        let mut relayer = setting.relayer(&keystore, password, env)?;
         let mut indexer = setting.indexer()?;
         // Together: each migrates the store where the other has not yet.
         relayer.spawn()?;
@@ -106,11 +156,11 @@ impl Stack {
         let description = Description {
             logs: logs.into(),
             database_path: folder.join("data/otp.db"),
-            ..cast.describe(&anvil, &deployment, ports)?
+            ..cast.describe(&anvil, deployment, ports)?
         };
         let description_path = folder.join("stack.json");
         description.write(&description_path)?;
-        Ok(Self { description, relayer, indexer, mail, anvil: anvil.service, description_path, _lock: lock })
+        Ok(Self { description, relayer, indexer, mail, anvil: anvil.service, kms, description_path, _lock: lock })
     }
 
     /// Waits until a process of the stack ends by itself, and says which.
@@ -144,6 +194,29 @@ impl Stack {
         self.service(daemon).start().await
     }
 
+    /// Ends a daemon with SIGTERM, to be started again or not.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub async fn stop_daemon(&mut self, daemon: Daemon) -> Result<()> {
+        self.service(daemon).stop().await
+    }
+
+    /// The process id of a daemon that runs.
+    #[must_use]
+    pub fn pid(&self, daemon: Daemon) -> Option<u32> {
+        match daemon {
+            Daemon::Relayer => self.relayer.pid(),
+            Daemon::Indexer => self.indexer.pid(),
+        }
+    }
+
+    /// The KMS stand-in, where the issuing key is in it.
+    #[must_use]
+    pub const fn kms(&self) -> Option<&Kms> {
+        self.kms.as_ref()
+    }
+
     /// Takes the description away and ends every process: first who depends on others.
     ///
     /// # Errors
@@ -152,6 +225,9 @@ impl Stack {
         let mut outcome = absent(fs::remove_file(&self.description_path)).context("removing stack.json");
         for service in [&mut self.relayer, &mut self.indexer, &mut self.mail, &mut self.anvil] {
             outcome = outcome.and(service.stop().await);
+        }
+        if let Some(kms) = &mut self.kms {
+            outcome = outcome.and(kms.service.stop().await);
         }
         outcome
     }
@@ -168,6 +244,8 @@ impl Stack {
 struct Cast {
     deployer: PrivateKeySigner,
     issuer: PrivateKeySigner,
+    /// The issuer's own, or that of its key in KMS.
+    issuer_address: Address,
     standby: PrivateKeySigner,
     guardian: PrivateKeySigner,
     owners: Vec<PrivateKeySigner>,
@@ -176,9 +254,11 @@ struct Cast {
 
 impl Cast {
     async fn new(anvil: &Anvil) -> Result<Self> {
+        let issuer = anvil.new_account().await?;
         Ok(Self {
             deployer: anvil.new_account().await?,
-            issuer: anvil.new_account().await?,
+            issuer_address: issuer.address(),
+            issuer,
             standby: anvil.new_account().await?,
             guardian: anvil.new_account().await?,
             owners: several(anvil, OWNERS).await?,
@@ -191,7 +271,7 @@ impl Cast {
             deployer: self.deployer.clone(),
             owners: self.owners.iter().map(PrivateKeySigner::address).collect(),
             guardian: self.guardian.address(),
-            issuers: vec![self.issuer.address(), self.standby.address()],
+            issuers: vec![self.issuer_address, self.standby.address()],
             code_ttl_s,
         }
     }
@@ -208,7 +288,7 @@ impl Cast {
             safe_owners: self.owners.iter().map(Account::from).collect(),
             guardian: self.guardian.address(),
             guardian_key: self.guardian.to_bytes(),
-            issuer: self.issuer.address(),
+            issuer: self.issuer_address,
             vault: deployment.vault,
             deployment_block: deployment.deployment_block,
             relayer_url: ports::http(ports.relayer())?,

@@ -24,7 +24,7 @@ impl io::Write for Lines {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_goes_from_the_request_to_the_payout_and_every_attack_fails() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { folder: folder.path().to_owned(), port_base: None, code_ttl_s: 60 };
+    let options = Options::new(folder.path().to_owned());
     let stack = Stack::start(&options).await.unwrap();
     let (sender, lines) = mpsc::channel();
     let mut report = Report::new(Lines(sender), false);

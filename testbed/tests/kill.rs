@@ -44,7 +44,7 @@ async fn twenty_kills_lose_nothing_and_double_nothing() {
     let seed = env::var("KILL_SEED").ok().map_or_else(seed_from_clock, |text| text.parse().unwrap());
     println!("KILL_SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { folder: folder.path().to_owned(), port_base: None, code_ttl_s: CODE_TTL_S };
+    let options = Options { code_ttl_s: CODE_TTL_S, ..Options::new(folder.path().to_owned()) };
     let mut stack = Stack::start(&options).await.unwrap();
     let load = Load::start(&stack.description, seed).await;
 

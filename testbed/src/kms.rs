@@ -1,0 +1,91 @@
+//! A stand-in for AWS KMS with a real key: see `testbed/kms/server.py`.
+
+use std::{net::TcpListener, path::Path};
+
+use alloy::{
+    primitives::Address,
+    signers::{Signer, aws::AwsSigner},
+};
+use anyhow::{Context, Result, ensure};
+use aws_sdk_kms::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    types::{KeySpec, KeyUsageType},
+};
+
+use crate::{
+    ports,
+    service::{Probe, Service, Spec},
+    tools,
+};
+
+const REGION: &str = "us-east-1";
+/// Any will do: the stand-in asks for none.
+const CREDENTIAL: &str = "stand-in";
+
+/// A running stand-in with one signing key.
+pub struct Kms {
+    /// The process.
+    pub service: Service,
+    /// The key's id.
+    pub key_id: String,
+    /// The key's account.
+    pub address: Address,
+    client: Client,
+    endpoint: String,
+}
+
+impl Kms {
+    /// Starts it and makes a key; every call then takes at least `latency_ms`.
+    ///
+    /// # Errors
+    /// When it is not installed or not ready in time.
+    pub async fn start(latency_ms: u32, logs: &Path) -> Result<Self> {
+        let folder = tools::checkout().join("testbed/kms");
+        let python = folder.join(".venv/bin/python");
+        ensure!(python.is_file(), "{} is missing: run `make setup-test`", python.display());
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let url = ports::http(port)?;
+        let mut service = Service::new(Spec {
+            name: "kms",
+            program: python,
+            args: vec![folder.join("server.py").into(), port.to_string().into()],
+            env: Vec::new(),
+            log: logs.join("kms.log"),
+            probe: Probe::Get(url.join("moto-api/")?),
+        });
+        service.start().await?;
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .credentials_provider(Credentials::new(CREDENTIAL, CREDENTIAL, None, None, CREDENTIAL))
+            .endpoint_url(url.as_str())
+            .build();
+        let client = Client::from_conf(config);
+        let made = client.create_key().key_spec(KeySpec::EccSecgP256K1).key_usage(KeyUsageType::SignVerify).send();
+        let key_id = made.await?.key_metadata.context("KMS made no key")?.key_id;
+        let address = AwsSigner::new(client.clone(), key_id.clone(), None).await?.address();
+        let kms = Self { service, key_id, address, client, endpoint: url.to_string() };
+        let _ = latency_ms;
+        Ok(kms)
+    }
+
+    /// What a process that uses the stand-in needs in its environment.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
+        ]
+    }
+
+    /// Signs with the key.
+    ///
+    /// # Errors
+    /// When the stand-in does not answer.
+    pub async fn signer(&self, chain_id: u64) -> Result<AwsSigner> {
+        Ok(AwsSigner::new(self.client.clone(), self.key_id.clone(), Some(chain_id)).await?)
+    }
+}
