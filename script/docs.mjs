@@ -2,9 +2,10 @@
 // Holds the documents to what they describe. With --check (the default and only way) it fails when
 // - docs/ERRORS.md lacks an error of an ABI or has one that is in none;
 // - a Solidity block of docs/INTEGRATE.md is not, word for word, what test-sol/docs/Integrate.t.sol compiles and runs;
-// - docs/THREAT-MODEL.md names a test that does not exist, or a row of its chain side names none.
+// - docs/THREAT-MODEL.md names a test, of Solidity or Rust, that does not exist, or a row that says what shows it names none;
+// - a link of a document leads to no file.
 // Run `forge build` first; FOUNDRY_OUT names another folder than out.
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,7 +15,7 @@ if (args.length > 1 || (args.length === 1 && args[0] !== '--check')) {
   console.error('usage: script/docs.mjs [--check]');
   process.exit(2);
 }
-const faults = [...errors(), ...snippets(), ...threats()];
+const faults = [...errors(), ...snippets(), ...threats(), ...links()];
 for (const fault of faults) console.error(`docs: ${fault}`);
 process.exit(faults.length ? 1 : 0);
 
@@ -40,7 +41,7 @@ function errors() {
     for (const text of wanted) if (!written.has(text)) found.push(`ERRORS.md lacks ${text} of ${name}`);
     for (const text of written) if (!wanted.has(text)) found.push(`ERRORS.md has ${text}, which ${name} does not`);
   }
-  for (const name of ['OtpVerifier', 'OtpSafeGuard', 'GatedVault', 'GatedRoles']) {
+  for (const name of ['OtpVerifier', 'OtpSafeGuard', 'GatedVault', 'GatedKeys', 'GatedRoles']) {
     if (!read('docs/ERRORS.md').includes(`\n## \`${name}\``)) found.push(`ERRORS.md has no section on ${name}`);
   }
   return found;
@@ -73,31 +74,63 @@ function snippets() {
   return found;
 }
 
-// --- docs/THREAT-MODEL.md: the chain side's rows end with tests, each `file: test_Name`; file is a unique *.t.sol
+// --- docs/THREAT-MODEL.md: in a table with a column "shown by" each row names tests. Solidity: `file: test_Name`, with the
+// name of a *.t.sol; Rust: `path::to::test_name`, whose parts before the name are folders, files or modules, as many as one
+// likes: `relayer::unlock::name` and `relayer/tests/api/unlock.rs::name` alike.
 
 function threats() {
   const found = [];
-  const files = new Map();
-  for (const file of walk('test-sol')) files.set(path.basename(file, '.t.sol'), file);
-  const chain = read('docs/THREAT-MODEL.md').split(/^## /m).find((section) => section.startsWith('On the chain'));
-  if (!chain) return ['THREAT-MODEL.md has no section "On the chain"'];
-  const rows = chain.split('\n').filter((line) => /^\| (?!---|can|tries)/.test(line));
-  if (rows.length === 0) found.push('THREAT-MODEL.md says nothing about the chain side');
+  const text = read('docs/THREAT-MODEL.md');
+  const rows = text.split('\n\n').flatMap((block) => {
+    const [head, , ...rest] = block.split('\n').filter((line) => line.startsWith('|'));
+    return head?.includes('| shown by |') ? rest : [];
+  });
+  if (!rows.length) found.push('THREAT-MODEL.md says of nothing what shows it');
   for (const row of rows) {
-    const tests = [...row.matchAll(/`(\w+): (test\w+)`/g)];
-    if (tests.length === 0) found.push(`THREAT-MODEL.md names no test: ${row.slice(0, 80)}`);
-    for (const [, file, name] of tests) {
-      const there = files.has(file) && new RegExp(`function ${name}\\(`).test(read(files.get(file)));
-      if (!there) found.push(`THREAT-MODEL.md names ${file}: ${name}, which does not exist`);
-    }
+    const solidity = [...row.matchAll(/`(\w+): (test\w+)`/g)];
+    const rust = [...row.matchAll(/`([\w/.:-]+)::(\w+)`/g)];
+    if (solidity.length + rust.length === 0) found.push(`THREAT-MODEL.md names no test: ${row.slice(0, 80)}`);
+    const missing = [
+      ...solidity.filter(([, file, name]) => !solidityTest(file, name)),
+      ...rust.filter(([, where, name]) => !rustTest(where, name)),
+    ];
+    for (const [mention] of missing) found.push(`THREAT-MODEL.md names ${mention}, which does not exist`);
   }
   return found;
 }
 
-function walk(folder) {
+function solidityTest(name, test) {
+  const file = walk('test-sol', '.t.sol').find((each) => path.basename(each, '.t.sol') === name);
+  return file !== undefined && new RegExp(`function ${test}\\(`).test(read(file));
+}
+
+function rustTest(where, test) {
+  const parts = where.split(/::|[/.]/).filter((part) => part !== 'rs');
+  const attributed = new RegExp(`#\\[(tokio::)?test[^\\]]*\\]\\s*(#\\[[^\\]]*\\]\\s*)*(async )?fn ${test}\\(`);
+  return ['core', 'relayer', 'indexer', 'testbed'].flatMap((folder) => walk(folder, '.rs')).some((file) => {
+    const source = read(file);
+    const places = file.replace(/\.rs$/, '').split('/');
+    return attributed.test(source) && parts.every((part) => places.includes(part) || new RegExp(`mod ${part} {`).test(source));
+  });
+}
+
+// --- links
+
+function links() {
+  const documents = ['README.md', ...['docs', 'script', 'test-sol'].flatMap((folder) => walk(folder, '.md'))];
+  const prose = (file) => read(file).replace(/```[^]*?```/g, '');
+  return documents.flatMap((file) => {
+    const targets = [...prose(file).matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map(([, target]) => target);
+    const missing = targets.filter((target) => !existsSync(path.join(path.dirname(file), target)));
+    return missing.map((target) => `${file} links to ${target}, which is not there`);
+  });
+}
+
+function walk(folder, end) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const file = path.join(folder, entry.name);
-    return entry.isDirectory() ? walk(file) : file.endsWith('.t.sol') ? [file] : [];
+    if (entry.isDirectory()) return entry.name === 'node_modules' || entry.name === '.venv' ? [] : walk(file, end);
+    return file.endsWith(end) ? [file] : [];
   });
 }
 

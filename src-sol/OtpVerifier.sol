@@ -28,6 +28,7 @@ contract OtpVerifier is IOtpVerifier, Initializable, AccessControlUpgradeable, P
     /// @inheritdoc IOtpVerifier
     bytes32 public constant GOVERNOR_ROLE = keccak256("GOVERNOR_ROLE");
 
+    // a constant, under the name that the interface gives it
     /// @inheritdoc IOtpVerifier
     string public constant version = "1.0.0"; // solhint-disable-line const-name-snakecase
 
