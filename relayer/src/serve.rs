@@ -35,7 +35,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         view: parts.view.clone(),
         http: config.http,
         otp: config.otp,
-        session_ttl: config.session_ttl,
+        contacts: config.contacts,
+        session: config.session,
+        node: parts.node.clone(),
         wake: parts.wake.clone(),
         shutdown: shutdown.clone(),
     });

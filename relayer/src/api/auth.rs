@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use otp_core::{
@@ -19,9 +19,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    App, nonce,
+    App, cookie, nonce,
     session::{self, Session},
-    siwe::{Expected, Refused, SignIn},
+    siwe::{
+        Expected, Refused, SignIn,
+        signature::{self, NotSigned},
+    },
+    tokens::Subject,
 };
 
 /// `GET /v1/auth/nonce`
@@ -40,36 +44,58 @@ pub(super) struct Login {
 /// `POST /v1/auth/login`
 pub(super) async fn login(
     State(app): State<App>,
-    headers: HeaderMap,
+    parts: Parts,
     Body(login): Body<Login>,
 ) -> Result<Response, Problem> {
     let expected = Expected {
         domains: &app.http.domains,
         chain_id: app.deployment().chain_id,
-        origin: header_text(&headers, header::ORIGIN),
+        origin: header_text(&parts.headers, header::ORIGIN),
         now: OffsetDateTime::now_utc(),
     };
-    let sign_in = expected.check(&login.message, &login.signature).map_err(refused)?;
-    let (token, expires_at_ms) = start(&app, &sign_in).await?;
+    let sign_in = expected.check(&login.message).map_err(refused)?;
+    let nonce_expires_at_ms = nonce::check(&app.keyring, &sign_in.nonce).ok_or_else(stranger)?;
+    let proof = session::proof(&app, parts.method.as_str(), parts.uri.path(), &parts.headers, None)?;
+    signature::check(&app.contracts, sign_in.wallet, &login.message, &login.signature).await.map_err(unsigned)?;
+    if let Some(proof) = &proof {
+        session::use_up(&app, proof).await?;
+    }
+    let binding = Binding {
+        key_version: app.keyring.version(),
+        device_key: proof.map(|proof| proof.thumbprint),
+        fingerprint: session::fingerprint(&app, &parts),
+    };
+    let started = start(&app, &sign_in, nonce_expires_at_ms, binding).await?;
     let body = json!({
-        "token": token,
-        "expiresAt": rfc3339_ms(expires_at_ms),
+        "token": started.token,
+        "tokenType": started.token_type,
+        "expiresAt": rfc3339_ms(started.expires_at_ms),
         "wallet": sign_in.wallet.to_checksum(None),
     });
-    let cookie = session::cookie(&token, app.session_ttl.as_secs());
+    let cookie = cookie::set(sign_in.domain, &started.token, app.session.ttl.as_secs());
     Ok(([(header::SET_COOKIE, cookie)], answer(StatusCode::OK, &body)).into_response())
 }
 
+/// A session that has begun.
+struct Started {
+    token: String,
+    /// The scheme of `Authorization` that the token goes with.
+    token_type: &'static str,
+    expires_at_ms: i64,
+}
+
 /// Uses the nonce up, makes the account at the wallet's first sign-in, and starts a session.
-async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem> {
-    let stranger =
-        || refused(Refused { check: "nonce", detail: "the nonce is not ours, is older than 60 s, or was used" });
-    let nonce_expires_at_ms = nonce::check(&app.keyring, &sign_in.nonce).ok_or_else(stranger)?;
+async fn start(
+    app: &App,
+    sign_in: &SignIn<'_>,
+    nonce_expires_at_ms: i64,
+    binding: Binding,
+) -> Result<Started, Problem> {
     let (session_id, new_account_id) = (Uuid::now_v7(), Uuid::now_v7());
     let seed = Seed::generate().map_err(|e| Problem::internal(&e))?;
     let new_seed_sealed = app.keyring.seal("seed", new_account_id, seed.expose())?;
     let now_ms = now_ms();
-    let expires_at_ms = now_ms.saturating_add(millis(app.session_ttl));
+    let expires_at_ms = now_ms.saturating_add(millis(app.session.ttl));
     let new = NewSession {
         nonce: &sign_in.nonce,
         nonce_expires_at_ms,
@@ -78,25 +104,50 @@ async fn start(app: &App, sign_in: &SignIn<'_>) -> Result<(String, i64), Problem
         new_seed_sealed: &new_seed_sealed,
         session_id,
         domain: &sign_in.domain.authority,
-        binding: Binding::default(),
+        binding,
         now_ms,
         expires_at_ms,
     };
     let account_id = app.store.start_session(&new).await?.ok_or_else(stranger)?;
-    let token = app.tokens.sign(session_id, account_id, sign_in.domain, now_ms, expires_at_ms)?;
-    tracing::info!(%session_id, %account_id, "signed in");
-    Ok((token, expires_at_ms))
+    let Binding { key_version, device_key, .. } = new.binding;
+    let subject =
+        Subject { session_id, account_id, domain: sign_in.domain, device_key, key_version, now_ms, expires_at_ms };
+    let token = app.tokens.sign(&subject)?;
+    tracing::info!(
+        target: "security", event = "signed-in", %session_id, %account_id, device_bound = device_key.is_some(),
+        "signed in"
+    );
+    Ok(Started { token, token_type: if device_key.is_some() { "DPoP" } else { "Bearer" }, expires_at_ms })
 }
 
 /// `POST /v1/auth/logout`
 pub(super) async fn logout(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     app.store.end_session(session.id, now_ms()).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::cookie("", 0))]).into_response())
+    tracing::info!(
+        target: "security", event = "signed-out", session_id = %session.id, account_id = %session.account_id, "signed out"
+    );
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie::set(&session.domain, "", 0))]).into_response())
 }
 
 fn refused(refused: Refused) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "siwe-invalid", "Sign-in refused", refused.detail)
         .with("check", refused.check)
+}
+
+fn stranger() -> Problem {
+    refused(Refused { check: "nonce", detail: "the nonce is not ours, is older than 60 s, or was used" })
+}
+
+/// A wrong signature is told from one that only the chain knows while the chain does not say.
+fn unsigned(why: NotSigned) -> Problem {
+    let unasked = match why {
+        NotSigned::Wrong(why) => return refused(why),
+        NotSigned::Unknown(unasked) => unasked,
+    };
+    tracing::warn!(error = %unasked, "a contract account could not be asked whether it signed");
+    let detail = "whether this account signed is for its contract to say, and the chain cannot be reached; the nonce is \
+                  still good";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "chain-unavailable", "Chain unavailable", detail).retry_after(5)
 }
 
 fn millis(duration: Duration) -> i64 {

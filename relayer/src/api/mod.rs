@@ -6,9 +6,12 @@
 mod about;
 mod auth;
 mod contacts;
-mod email;
+mod cookie;
+mod dpop;
 mod events;
 mod nonce;
+mod links;
+mod fingerprint;
 mod otps;
 mod paths;
 mod session;
@@ -16,6 +19,7 @@ mod siwe;
 mod streams;
 mod turns;
 mod unlock;
+mod tokens;
 mod view;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -28,6 +32,7 @@ use axum::{
 use otp_core::{
     code::Digits,
     http::{self, Problem},
+    chain::Node,
     id::Deployment,
     metrics::Recorder,
     seal::Keyring,
@@ -40,10 +45,10 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::CorsLayer;
 use zeroize::Zeroizing;
 
-use self::{session::Tokens, streams::Streams, turns::Turns};
+use self::{siwe::contract::ContractCheck, streams::Streams, tokens::Tokens, turns::Turns};
 use crate::{
     chain_view::ChainView,
-    config::{HttpConfig, OtpConfig},
+    config::{ContactsConfig, HttpConfig, OtpConfig, SessionConfig},
 };
 
 /// How long a handler may take; a stream's body is not under it.
@@ -64,8 +69,12 @@ pub struct Parts {
     pub http: HttpConfig,
     /// Requests and contacts.
     pub otp: OtpConfig,
-    /// How long a session lives.
-    pub session_ttl: Duration,
+    /// Contacts and their changes.
+    pub contacts: ContactsConfig,
+    /// Sessions.
+    pub session: SessionConfig,
+    /// Asked whether a contract account signed.
+    pub node: Node,
     /// Notified after each request that was stored.
     pub wake: Arc<Notify>,
     /// Ends the event streams.
@@ -81,12 +90,14 @@ pub struct App {
     streams: Arc<Streams>,
 }
 
+    contracts: Arc<ContractCheck>,
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tokens = Arc::new(Tokens::new(&parts.keyring, &parts.http.domains));
-        Self { parts: Arc::new(parts), tokens, turns: Arc::default(), streams: Arc::default() }
+        let tokens = Arc::new(Tokens::new(parts.keyring.clone(), &parts.http.domains));
+        let contracts = Arc::new(ContractCheck::new(parts.node.clone()));
+        Self { parts: Arc::new(parts), tokens, contracts, turns: Arc::default(), streams: Arc::default() }
     }
 
     fn deployment(&self) -> Deployment {
@@ -148,7 +159,7 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key, last_event_id])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key, last_event_id, dpop])
         .expose_headers([header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
         .max_age(CORS_MAX_AGE)
 }
@@ -157,6 +168,7 @@ fn cors(config: &HttpConfig) -> CorsLayer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DigitsBody {
+    let dpop = HeaderName::from_static(dpop::HEADER);
     digits: String,
 }
 

@@ -1,25 +1,27 @@
-//! Sessions: a JWT (HS256) that names a row in the store, which every use looks up, so that signing out is immediate.
+//! Sessions: a token ([`super::tokens`]) that names a row in the store, which every use looks up, so that signing out is
+//! immediate. A session may be bound to a device's key ([`super::dpop`]).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use alloy::primitives::B256;
 use axum::{
-    extract::FromRequestParts,
+    extract::{ConnectInfo, FromRequestParts},
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use otp_core::{
     clock::now_ms,
     http::{Problem, header_text},
-    seal::Keyring,
+    store::{Fingerprint, SessionRow},
 };
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::App;
+use super::{
+    App,
+    cookie::{self, Cookie},
+    dpop::{self, Call, Proof},
+    fingerprint,
+};
 use crate::config::Domain;
-
-/// The cookie's name; browsers take the prefix only with Secure, Path=/ and no Domain.
-const COOKIE: &str = "__Host-otp-session";
-const ISSUER: &str = "otp-relayer";
 
 /// An authenticated caller. There is no other way to one than this extractor.
 #[derive(Debug)]
@@ -40,19 +42,36 @@ impl FromRequestParts<App> for Session {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let (token, carrier) = token(&parts.headers).ok_or_else(unauthenticated)?;
-        let claims = app.tokens.open(token).ok_or_else(unauthenticated)?;
-        let row = app.store.session(claims.jti, now_ms()).await?.ok_or_else(unauthenticated)?;
-        if claims.sub != row.account_id || claims.aud != row.domain {
-            return Err(unauthenticated());
+        for (token, carrier) in tokens(&parts.headers) {
+            let Some((id, row, domain)) = look_up(app, token, carrier).await? else { continue };
+            if let Carrier::Cookie(_) = carrier {
+                check_origin(parts, &domain)?;
+            }
+            check_device(app, parts, &row, token, carrier).await?;
+            if row.device_key.is_none() {
+                watch(app, parts, id, &row).await?;
+            }
+            return Ok(Self { id, account_id: row.account_id, domain });
         }
-        let domain = app.http.domains.iter().find(|domain| domain.authority == row.domain);
-        let domain = domain.ok_or_else(unauthenticated)?.clone();
-        if carrier == Carrier::Cookie {
-            check_origin(parts, &domain)?;
-        }
-        Ok(Self { id: claims.jti, account_id: row.account_id, domain })
+        Err(unauthenticated())
     }
+}
+
+/// The session that a token names, as long as it runs and all that the token says of it is so.
+async fn look_up(
+    app: &App,
+    token: &str,
+    carrier: Carrier<'_>,
+) -> Result<Option<(Uuid, SessionRow, Domain)>, Problem> {
+    let Some((claims, key_version)) = app.tokens.open(token) else { return Ok(None) };
+    let Some(row) = app.store.session(claims.jti, now_ms()).await? else { return Ok(None) };
+    let agrees = claims.sub == row.account_id
+        && claims.aud == row.domain
+        && key_version == row.key_version
+        && claims.is_bound_to(row.device_key.as_deref());
+    let domain = app.http.domains.iter().find(|domain| domain.authority == row.domain);
+    let domain = domain.filter(|domain| agrees && carrier.fits(domain));
+    Ok(domain.cloned().map(|domain| (claims.jti, row, domain)))
 }
 
 /// A browser sends the cookie whatever page asks, so what changes state must come from the session's own page, and
@@ -70,97 +89,113 @@ fn check_origin(parts: &Parts, domain: &Domain) -> Result<(), Problem> {
     }
 }
 
+/// A session that is bound to a key takes no call without a new proof of it (RFC 9449, 7.2), and no other session takes a
+/// token that says it is bound.
+async fn check_device(
+    app: &App,
+    parts: &Parts,
+    row: &SessionRow,
+    token: &str,
+    carrier: Carrier<'_>,
+) -> Result<(), Problem> {
+    let Some(key) = &row.device_key else {
+        return if matches!(carrier, Carrier::Dpop) { Err(unauthenticated()) } else { Ok(()) };
+    };
+    if matches!(carrier, Carrier::Bearer) {
+        return Err(proof_refused("the session is bound to a device's key: send the token as Authorization: DPoP"));
+    }
+    let proof = proof(app, parts.method.as_str(), parts.uri.path(), &parts.headers, Some(token))?;
+    let proof = proof.ok_or_else(|| proof_refused("the session is bound to a device's key: send a DPoP header"))?;
+    if proof.thumbprint.as_slice() != key.as_slice() {
+        return Err(proof_refused("it is of another key than the session's"));
+    }
+    use_up(app, &proof).await
+}
+
+/// The proof in a request's header, `None` where there is no such header. It is not used up yet.
+pub(super) fn proof(
+    app: &App,
+    method: &str,
+    path: &str,
+    headers: &HeaderMap,
+    token: Option<&str>,
+) -> Result<Option<Proof>, Problem> {
+    let mut given = headers.get_all(dpop::HEADER).iter();
+    let Some(text) = given.next() else { return Ok(None) };
+    let text = text.to_str().ok().filter(|_| given.next().is_none());
+    let text = text.ok_or_else(|| proof_refused("there is more than one DPoP header, or it is no text"))?;
+    let call = Call { method, path, bases: &app.session.public_urls, token, now_s: now_ms() / 1_000 };
+    Proof::read(text, call).map(Some).map_err(proof_refused)
+}
+
+/// A proof counts once.
+pub(super) async fn use_up(app: &App, proof: &Proof) -> Result<(), Problem> {
+    if app.store.use_proof(proof.id, proof.keep_until_ms, now_ms()).await? {
+        return Ok(());
+    }
+    tracing::warn!(target: "security", event = "dpop-proof-replayed", "a proof of a device's key was sent again");
+    Err(proof_refused("it was used before: make one for each call"))
+}
+
+fn proof_refused(detail: &'static str) -> Problem {
+    let detail = format!("the proof of the device's key is refused: {detail}");
+    Problem::new(StatusCode::UNAUTHORIZED, "dpop-invalid", "Proof refused", detail)
+}
+
+/// Tells when a session without a device key is used from elsewhere than last time.
+async fn watch(app: &App, parts: &Parts, id: Uuid, row: &SessionRow) -> Result<(), Problem> {
+    let now = fingerprint(app, parts);
+    let (program_changed, network_changed) = fingerprint::differences(&row.fingerprint, &now);
+    if (program_changed || network_changed) && app.store.move_session(id, &row.fingerprint, &now).await? {
+        tracing::warn!(
+            target: "security", event = "session-fingerprint-changed", session_id = %id, account_id = %row.account_id,
+            program_changed, network_changed, "a session is used from elsewhere"
+        );
+    }
+    Ok(())
+}
+
+/// Where a request comes from.
+pub(super) fn fingerprint(app: &App, parts: &Parts) -> Fingerprint {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    fingerprint::of(&app.keyring, header_text(&parts.headers, header::USER_AGENT).unwrap_or_default(), address)
+}
+
 fn unauthenticated() -> Problem {
     let detail = "sign in: the session is missing, has expired or was ended";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in", detail)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carrier {
+/// How a token came.
+#[derive(Debug, Clone, Copy)]
+enum Carrier<'a> {
     Bearer,
-    Cookie,
+    Dpop,
+    Cookie(Cookie<'a>),
 }
 
-/// The token of a request. A bearer token that is there counts alone, right or wrong.
-fn token(headers: &HeaderMap) -> Option<(&str, Carrier)> {
-    if headers.contains_key(header::AUTHORIZATION) {
-        let (scheme, token) = header_text(headers, header::AUTHORIZATION)?.split_once(' ')?;
-        return scheme.eq_ignore_ascii_case("bearer").then_some((token.trim(), Carrier::Bearer));
+/// The tokens of a request. One in `Authorization` counts alone, right or wrong; of cookies there can be two, one for
+/// pages over TLS and one for a page on localhost.
+fn tokens(headers: &HeaderMap) -> Vec<(&str, Carrier<'_>)> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return cookie::tokens(headers).map(|cookie| (cookie.token, Carrier::Cookie(cookie))).collect();
     }
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
-        .map(|token| (token, Carrier::Cookie))
+    let given = header_text(headers, header::AUTHORIZATION).and_then(|text| text.split_once(' '));
+    let token = given.and_then(|(scheme, token)| match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some((token.trim(), Carrier::Bearer)),
+        "dpop" => Some((token.trim(), Carrier::Dpop)),
+        _ => None,
+    });
+    token.into_iter().collect()
 }
 
-/// `Set-Cookie` for a session that lives `ttl_s` seconds; 0 takes the cookie away.
-pub(super) fn cookie(token: &str, ttl_s: u64) -> String {
-    format!("{COOKIE}={token}; Path=/; Max-Age={ttl_s}; Secure; HttpOnly; SameSite=Strict")
-}
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    /// The authority of the page that it is bound to.
-    aud: String,
-    /// The account.
-    sub: Uuid,
-    /// The session.
-    jti: Uuid,
-    iat: i64,
-    nbf: i64,
-    exp: i64,
-}
-
-/// Makes and reads tokens.
-pub(super) struct Tokens {
-    signs: EncodingKey,
-    checks: DecodingKey,
-    validation: Validation,
-}
-
-impl Tokens {
-    pub(super) fn new(keyring: &Keyring, domains: &[Domain]) -> Self {
-        let key = keyring.subkey("session-jwt");
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = 0;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&domains.iter().map(|domain| &domain.authority).collect::<Vec<_>>());
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
-        Self {
-            signs: EncodingKey::from_secret(key.as_slice()),
-            checks: DecodingKey::from_secret(key.as_slice()),
-            validation,
+impl Carrier<'_> {
+    /// Whether a token of this page may come this way.
+    fn fits(&self, domain: &Domain) -> bool {
+        match self {
+            Self::Cookie(cookie) => cookie.is_for(domain),
+            Self::Bearer | Self::Dpop => true,
         }
-    }
-
-    /// A token for a session that was stored. Times are Unix milliseconds.
-    pub(super) fn sign(
-        &self,
-        session_id: Uuid,
-        account_id: Uuid,
-        domain: &Domain,
-        now_ms: i64,
-        expires_at_ms: i64,
-    ) -> Result<String, Problem> {
-        let now_s = now_ms / 1_000;
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: domain.authority.clone(),
-            sub: account_id,
-            jti: session_id,
-            iat: now_s,
-            nbf: now_s,
-            exp: expires_at_ms / 1_000,
-        };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signs).map_err(|e| Problem::internal(&e))
-    }
-
-    fn open(&self, token: &str) -> Option<Claims> {
-        jsonwebtoken::decode(token, &self.checks, &self.validation).ok().map(|data| data.claims)
     }
 }

@@ -1,5 +1,6 @@
 //! One guess at a time for an account, so that of many answers at once a right one within the budget is not refused
-//! because others are still being compared. The limits themselves stand in the store.
+//! because others are still being compared; and none for an account that wrong ones have locked. The limits themselves
+//! stand in the store.
 
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use axum::http::StatusCode;
 use otp_core::http::Problem;
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
+
+use super::App;
 
 /// Ids share this many locks by their last byte, which is random in a UUIDv7.
 const SHARDS: usize = 256;
@@ -28,5 +31,28 @@ impl Turns {
             let detail = "too many attempts wait for their turn; nothing was counted";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).retry_after(1)
         })
+    }
+}
+
+impl App {
+    /// Waits until it is the account's turn to guess, unless it may not any more.
+    pub(super) async fn turn(&self, account_id: Uuid) -> Result<MutexGuard<'_, ()>, Problem> {
+        let turn = self.turns.take(account_id).await?;
+        if self.store.is_account_locked(account_id).await? {
+            let detail = "too many wrong digits in a row: this account evaluates none until its operator unlocks it";
+            return Err(Problem::new(StatusCode::LOCKED, "account-locked", "Account locked", detail));
+        }
+        Ok(turn)
+    }
+
+    /// Tells when wrong digits were the last that the account had. The caller still holds the turn.
+    pub(super) async fn tell_if_locked(&self, account_id: Uuid) -> Result<(), Problem> {
+        if self.store.is_account_locked(account_id).await? {
+            tracing::warn!(
+                target: "security", event = "account-locked", %account_id,
+                "a hundred wrong digits in a row: an operator has to unlock the account"
+            );
+        }
+        Ok(())
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn unlock(
     let given = body.parse()?;
     // Asked before the turn too, so that nobody but the owner can make others wait.
     own_story(&app, &session, id).await?;
-    let _turn = app.turns.take(session.account_id).await?;
+    let _turn = app.turn(session.account_id).await?;
     let story = own_story(&app, &session, id).await?;
     let (issuance, issued) = unlockable(&story, app.chain_time_s())?;
     let code = derive(&app, &session, &story, issuance).await?;
@@ -50,6 +50,7 @@ pub(super) async fn unlock(
             if right {
                 unlocked(&app, &story, issuance, issued, &code, proof)
             } else {
+                app.tell_if_locked(session.account_id).await?;
                 Err(wrong_digits(attempts_left.into()))
             }
         }

@@ -34,6 +34,14 @@ impl FromStr for Domain {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let uri = Url::parse(text).map_err(|e| format!("a URI such as https://app.example/ is expected ({e})"))?;
+impl Domain {
+    /// Whether the page is served over TLS; one that is not is on this machine.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.uri.starts_with("https:")
+    }
+}
+
         let local = matches!(uri.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match uri.scheme() {
             "https" => {}

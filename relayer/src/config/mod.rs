@@ -7,6 +7,7 @@ mod issue;
 mod keys;
 mod otp;
 
+mod session;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -23,6 +24,7 @@ pub use self::{
     http::{Domain, HttpConfig},
     issue::IssueConfig,
     keys::SignerConfig,
+    session::SessionConfig,
     otp::OtpConfig,
 };
 
@@ -43,9 +45,9 @@ pub struct Config {
     pub min_balance_wei: U256,
     /// Ports, origins, admin token.
     pub http: HttpConfig,
-    /// How long a session lives.
-    pub session_ttl: Duration,
-    /// Requests and contacts.
+    /// Sessions.
+    pub session: SessionConfig,
+    /// Requests.
     pub otp: OtpConfig,
     /// Batching, fees, deadlines.
     pub issue: IssueConfig,
@@ -80,7 +82,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let signer = keys::read_signer(reader);
     let min_balance_wei = reader.or("signer.min_balance_wei", "10000000000000000");
     let http = http::read(reader);
-    let session_ttl = reader.seconds("session.ttl_seconds", "900", 1..=86_400);
+    let session = session::read(reader, http.as_ref().map(|http| &http.listening));
     let otp = otp::read(reader);
     let issue = issue::read(reader);
     let log_filter = reader.or("log.filter", "info");
@@ -91,7 +93,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         signer: signer?,
         min_balance_wei: min_balance_wei?,
         http: http?,
-        session_ttl: session_ttl?,
+        session: session?,
         otp: otp?,
         issue: issue?,
         log_filter: log_filter?,

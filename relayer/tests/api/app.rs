@@ -11,6 +11,7 @@ use alloy::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use otp_core::{
+    chain::Node,
     code::{Code, Seed},
     http,
     id::{Purpose, Slot},
@@ -21,7 +22,7 @@ use otp_core::{
 use relayer::{
     api::{self, App},
     chain_view::{ChainView, Watched},
-    config::{HttpConfig, OtpConfig},
+    config::{HttpConfig, OtpConfig, SessionConfig},
 };
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -40,6 +41,8 @@ use uuid::Uuid;
 use crate::message::{Message, URI};
 
 pub(crate) const ORIGIN: &str = "http://localhost:3000";
+/// Where clients believe that they reach the interface.
+pub(crate) const PUBLIC_URL: &str = "https://otp.example/relayer/";
 pub(crate) const ADMIN_TOKEN: &str = "the-admin-token";
 
 /// What a test can set.
@@ -50,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) cooldown: Duration,
     pub(crate) confirmation_ttl: Duration,
     pub(crate) allow_blind_actions: bool,
+    /// The node that is asked whether contract accounts signed; the test's own by default.
+    pub(crate) node: Option<Node>,
 }
 
 impl Default for Setup {
@@ -61,6 +66,7 @@ impl Default for Setup {
             cooldown: Duration::ZERO,
             confirmation_ttl: Duration::from_secs(600),
             allow_blind_actions: false,
+            node: None,
         }
     }
 }
@@ -202,7 +208,8 @@ impl TestApp {
                 confirmation_ttl: setup.confirmation_ttl,
                 cooldown: setup.cooldown,
             },
-            session_ttl: setup.session_ttl,
+            session: SessionConfig { ttl: setup.session_ttl, public_urls: vec![PUBLIC_URL.parse().unwrap()] },
+            node: setup.node.clone().unwrap_or_else(|| self.anvil.node.clone()),
             wake: self.wake.clone(),
             shutdown: self.shutdown.clone(),
         });

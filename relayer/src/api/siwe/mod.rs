@@ -1,19 +1,24 @@
-//! Sign-In with Ethereum (EIP-4361): which messages are accepted. Signatures are those of externally owned accounts
-//! (EIP-191). Whether the nonce is ours is the store's to say.
+//! Sign-In with Ethereum (EIP-4361): which messages are accepted ([`Expected::check`]), and whose signature counts
+//! ([`signature::check`]). Whether the nonce is ours, and still unused, is asked elsewhere.
 
-use alloy::primitives::{Address, Signature};
+pub(super) mod contract;
+mod grammar;
+pub(super) mod signature;
+#[cfg(test)]
+mod vectors;
+
+use alloy::primitives::Address;
 use signinwithethereum::Message;
 use time::{Duration, OffsetDateTime};
 use url::Url;
 
+use super::nonce;
 use crate::config::Domain;
 
-const MAX_MESSAGE: usize = 4 * 1024;
-const MAX_AGE: Duration = Duration::minutes(10);
-/// How far a wallet's clock may run ahead of ours.
-const MAX_AHEAD: Duration = Duration::seconds(60);
+/// How far a wallet's clock may differ from ours.
+const SKEW: Duration = Duration::seconds(60);
 
-/// A message that its wallet signed and that is meant for us.
+/// A message that is meant for us. Its signature is still to be checked.
 #[derive(Debug)]
 pub(super) struct SignIn<'a> {
     pub(super) wallet: Address,
@@ -41,27 +46,16 @@ pub(super) struct Expected<'a> {
 }
 
 impl<'a> Expected<'a> {
-    /// Checks everything but the nonce's origin. The version is checked by the parser, which knows no other than 1.
-    pub(super) fn check(&self, text: &str, signature: &str) -> Result<SignIn<'a>, Refused> {
-        if text.len() > MAX_MESSAGE {
-            return Err(Refused { check: "size", detail: "the message is longer than 4096 bytes" });
-        }
-        let message: Message = text
-            .parse()
-            .map_err(|_| Refused { check: "format", detail: "this is no EIP-4361 message of version 1" })?;
+    /// Checks everything that the message itself says but its nonce.
+    pub(super) fn check(&self, text: &str) -> Result<SignIn<'a>, Refused> {
+        let message = grammar::parse(text)?;
         let domain = self.domain(&message)?;
         if message.chain_id != self.chain_id {
             return Err(Refused { check: "chain-id", detail: "Chain ID is not the one that GET /v1/config names" });
         }
-        self.check_times(&message)?;
-        let wallet = Address::from(message.address);
-        // The bytes as they were sent: what was parsed from them is what was signed.
-        let signer = parse_signature(signature).and_then(|s| s.recover_address_from_msg(text).ok());
-        if signer != Some(wallet) {
-            let detail = "the signature is not 65 bytes of 0x-hex by the message's address over the message (EIP-191)";
-            return Err(Refused { check: "signature", detail });
-        }
-        Ok(SignIn { wallet, nonce: message.nonce, domain })
+        self.check_age(&message)?;
+        self.check_window(&message)?;
+        Ok(SignIn { wallet: Address::from(message.address), nonce: message.nonce, domain })
     }
 
     fn domain(&self, message: &Message) -> Result<&'a Domain, Refused> {
@@ -84,14 +78,19 @@ impl<'a> Expected<'a> {
         Ok(domain)
     }
 
-    fn check_times(&self, message: &Message) -> Result<(), Refused> {
+    /// The message was made for a nonce, so it is no older than a nonce can be.
+    fn check_age(&self, message: &Message) -> Result<(), Refused> {
         let issued_at = *message.issued_at.as_ref();
-        if issued_at > self.now + MAX_AHEAD {
+        if issued_at > self.now + SKEW {
             return Err(Refused { check: "issued-at", detail: "Issued At lies in the future; check the clock" });
         }
-        if issued_at < self.now - MAX_AGE {
-            return Err(Refused { check: "issued-at", detail: "Issued At is more than ten minutes ago" });
+        if issued_at < self.now - nonce::TTL - SKEW {
+            return Err(Refused { check: "issued-at", detail: "Issued At is longer ago than a nonce lives" });
         }
+        Ok(())
+    }
+
+    fn check_window(&self, message: &Message) -> Result<(), Refused> {
         if message.expiration_time.as_ref().is_some_and(|time| *time.as_ref() <= self.now) {
             return Err(Refused { check: "expiration-time", detail: "Expiration Time has passed" });
         }
@@ -100,9 +99,4 @@ impl<'a> Expected<'a> {
         }
         Ok(())
     }
-}
-
-fn parse_signature(text: &str) -> Option<Signature> {
-    let bytes = hex::decode(text.strip_prefix("0x")?).ok()?;
-    Signature::from_raw(&bytes).ok()
 }
