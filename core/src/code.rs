@@ -17,6 +17,9 @@ use crate::id::Slot;
 
 const CODE_DOMAIN: &[u8] = b"otp/code/v1\0";
 const CONTACT_DOMAIN: &[u8] = b"otp/contact/v1\0";
+const CHANGE_DOMAIN: &[u8] = b"otp/change/v1\0";
+const REPORT_DOMAIN: &[u8] = b"otp/report/v1\0";
+const CANCEL_DOMAIN: &[u8] = b"otp/cancel/v1\0";
 const DIGITS: u32 = 1_000_000;
 /// The largest multiple of 10^6 that a u32 reaches: a draw at or above it is rejected, so that digits are uniform.
 const FAIR_LIMIT: u32 = u32::MAX - (u32::MAX % DIGITS);
@@ -72,6 +75,33 @@ impl Seed {
         info.extend(contact_id.as_bytes());
         info.extend(challenge.to_be_bytes());
         self.digits(&info)
+    }
+
+    /// The digits that approve a change of contacts; `challenge` counts the messages asked for.
+    #[must_use]
+    pub fn change_digits(&self, change_id: Uuid, challenge: u64) -> Digits {
+        let mut info = CHANGE_DOMAIN.to_vec();
+        info.extend(change_id.as_bytes());
+        info.extend(challenge.to_be_bytes());
+        self.digits(&info)
+    }
+
+    /// What the link "this was not me" of a request's message carries.
+    #[must_use]
+    pub fn report_token(&self, request_id: Uuid) -> LinkToken {
+        self.token(&[REPORT_DOMAIN, request_id.as_bytes()].concat())
+    }
+
+    /// What the link that cancels a change carries, in the announcement to one contact.
+    #[must_use]
+    pub fn cancel_token(&self, change_id: Uuid, contact_id: Uuid) -> LinkToken {
+        self.token(&[CANCEL_DOMAIN, change_id.as_bytes(), contact_id.as_bytes()].concat())
+    }
+
+    fn token(&self, info: &[u8]) -> LinkToken {
+        let mut token = [0; 16];
+        self.expand(info, b"token", &mut token);
+        LinkToken(token)
     }
 
     fn digits(&self, info: &[u8]) -> Digits {
@@ -183,6 +213,45 @@ impl fmt::Debug for Code {
     }
 }
 
+/// 128 bits that let whoever has them do one thing, by a link in a message: 32 lower-case hexadecimal digits.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct LinkToken([u8; 16]);
+
+/// The text is not 32 lower-case hexadecimal digits.
+#[derive(Debug, thiserror::Error)]
+#[error("a token is 32 characters of 0-9 and a-f")]
+pub struct BadToken;
+
+impl LinkToken {
+    /// Exactly 32 lower-case hexadecimal digits.
+    ///
+    /// # Errors
+    /// On any other text.
+    pub fn parse(text: &str) -> Result<Self, BadToken> {
+        let mut token = Self([0; 16]);
+        let plain = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if plain && hex::decode_to_slice(text, &mut token.0).is_ok() { Ok(token) } else { Err(BadToken) }
+    }
+
+    /// Compares in constant time.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// The text, for the link alone.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// Lower-case base32 without padding.
 fn base32() -> &'static data_encoding::Encoding {
     static ENCODING: std::sync::LazyLock<data_encoding::Encoding> = std::sync::LazyLock::new(|| {
@@ -264,8 +333,37 @@ mod tests {
 
     #[test]
     fn nothing_secret_shows_in_debug() {
-        let code = Seed([9; 32]).code(&slot(), Uuid::nil());
-        assert_eq!(format!("{code:?} {:?} {:?}", code.digits(), Seed([9; 32])), "[redacted] [redacted] [redacted]");
+        let seed = Seed([9; 32]);
+        let code = seed.code(&slot(), Uuid::nil());
+        let shown = format!("{code:?} {:?} {seed:?} {:?}", code.digits(), seed.report_token(Uuid::nil()));
+        assert_eq!(shown, "[redacted] [redacted] [redacted] [redacted]");
+    }
+
+    #[test]
+    fn a_token_is_good_for_one_link() {
+        let (seed, a, b) = (Seed([9; 32]), Uuid::from_u128(1), Uuid::from_u128(2));
+        let tokens = [
+            seed.report_token(a),
+            seed.report_token(b),
+            seed.cancel_token(a, a),
+            seed.cancel_token(a, b),
+            seed.cancel_token(b, a),
+            Seed([8; 32]).report_token(a),
+        ];
+        for (place, token) in tokens.iter().enumerate() {
+            assert_eq!(tokens.iter().filter(|other| other.matches(token)).count(), 1, "{place}");
+            assert!(LinkToken::parse(&token.expose()).unwrap().matches(token));
+            assert!(
+                LinkToken::parse(&token.expose().to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")).is_err()
+            );
+        }
+        for bad in ["", "00", &"0".repeat(31), &"0".repeat(33), &"g".repeat(32), &format!("0x{}", "0".repeat(30))] {
+            assert!(LinkToken::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(
+            !seed.change_digits(a, 1).matches(&seed.change_digits(a, 2))
+                || !seed.change_digits(a, 3).matches(&seed.contact_digits(a, 3))
+        );
     }
 
     /// Chi-square over the six positions: 9 degrees of freedom each, 54 together; 110 is p < 10^-5.

@@ -9,6 +9,7 @@ pub mod chain;
 pub mod clock;
 pub mod code;
 pub mod config;
+pub mod contact;
 pub mod contract;
 pub mod http;
 pub mod id;

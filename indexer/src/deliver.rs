@@ -9,9 +9,10 @@ use otp_core::{
     authorization::Authorization,
     clock::now_ms,
     code::Seed,
+    contact,
     id::{Deployment, Slot},
     seal::{Keyring, SealError},
-    store::{CodeContent, Content, Job, Outbox, Store, StoreError},
+    store::{ChangeContent, CodeContent, Content, Job, Outbox, Stage, Store, StoreError},
 };
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::DeliveryConfig,
     mail::{
-        letter::{self, CodeLetter, Letter},
-        link::{Linked, link},
+        letter::{
+            self, CodeLetter, Letter,
+            change::{Approval, Change},
+        },
+        link::{Linked, Page, link, token_link},
         mime::{self, Envelope},
         smtp::{Postman, SendError},
     },
@@ -242,6 +246,14 @@ impl Worker {
                 let digits = seed.contact_digits(job.contact_id, *challenge);
                 letter::confirmation(&digits, job.created_at_ms, job.expires_at_ms)
             }
+            Content::Change(content) => {
+                let address = content.about.as_ref().map(|(id, _, sealed)| opened("contact", *id, sealed)).transpose()?;
+                let masked = content.about.as_ref().zip(address).and_then(|((_, channel, _), address)| {
+                    let masked = contact::mask(channel.parse().ok()?, std::str::from_utf8(&address).ok()?);
+                    Some((channel.as_str(), masked))
+                });
+                change_letter(&self.public_url, &seed, job, content, masked.as_ref().map(|(c, m)| (*c, m.as_str())))
+            }
         };
         let to: MailAddress = std::str::from_utf8(&address)
             .ok()
@@ -290,7 +302,29 @@ fn code_letter(
         authorization,
         expiry: content.expiry,
         link: &link(public_url, &linked),
+        report_link: &token_link(public_url, Page::Report, content.request_id, &seed.report_token(content.request_id)),
     }))
+}
+
+fn change_letter(
+    public_url: &str,
+    seed: &Seed,
+    job: &Job,
+    content: &ChangeContent,
+    about: Option<(&str, &str)>,
+) -> Letter {
+    let change = Change { kind: content.kind, about, wallet: job.wallet };
+    let digits = seed.change_digits(content.change_id, content.challenge);
+    let approval = Approval { digits: &digits, until_ms: content.digits_until_ms };
+    match content.stage {
+        Stage::Announced => {
+            let token = seed.cancel_token(content.change_id, job.contact_id);
+            let link = token_link(public_url, Page::Cancel, content.change_id, &token);
+            change.announcement(content.due_at_ms, approval, &link)
+        }
+        Stage::Digits => change.digits(content.due_at_ms, approval),
+        Stage::Done => change.done(),
+    }
 }
 
 /// Doubles with each attempt up to the longest one; a quarter more or less by the message's own id, so that messages

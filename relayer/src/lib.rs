@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod chain_view;
+pub mod changes;
 pub mod config;
 pub mod issuing;
 pub mod keystore;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, App},
     chain_view::{ChainView, Watched},
+    changes,
     config::Config,
     issuing::{Issuer, Parts},
     signer,
@@ -52,6 +53,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    let (changing, stop_changes) = (store.clone(), shutdown.clone());
+    tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
     spawn_chain_side(&mut tasks, parts, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));

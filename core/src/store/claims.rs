@@ -5,7 +5,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Write, column};
+use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, Write, column};
 use crate::{clock::now_ms, id::Purpose};
 
 /// A message that this process has claimed and must send or settle.
@@ -45,6 +45,38 @@ pub enum Content {
         /// Which of the contact's confirmations.
         challenge: u64,
     },
+    /// A change of the account's contacts, or its deletion.
+    Change(ChangeContent),
+}
+
+/// What a message says of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits, and can be cancelled or approved.
+    Announced,
+    /// Further digits to approve it.
+    Digits,
+    /// It was made.
+    Done,
+}
+
+/// The facts of a change's message.
+#[derive(Debug)]
+pub struct ChangeContent {
+    /// The change.
+    pub change_id: Uuid,
+    /// What changes.
+    pub kind: ChangeKind,
+    /// What the message says of it.
+    pub stage: Stage,
+    /// Which digits approve it.
+    pub challenge: u64,
+    /// Until when they do, in Unix milliseconds.
+    pub digits_until_ms: i64,
+    /// When it is made unless it is cancelled, in Unix milliseconds.
+    pub due_at_ms: i64,
+    /// The contact that comes or goes: id, channel and sealed address; `None` for a deletion.
+    pub about: Option<(Uuid, String, Vec<u8>)>,
 }
 
 /// The facts of a code's message.
@@ -136,7 +168,7 @@ async fn next_due(tx: &mut Write) -> Result<Option<DueRow>, StoreError> {
 async fn load(tx: &mut Write, row: &DueRow, head_s: Option<u64>) -> Result<Verdict, StoreError> {
     let person: PersonRow = sqlx::query_as(
         "SELECT a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms,
-         c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
+         c.proved_at_ms, c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
     )
     .bind(row.contact_id)
     .fetch_one(&mut **tx)
@@ -145,17 +177,22 @@ async fn load(tx: &mut Write, row: &DueRow, head_s: Option<u64>) -> Result<Verdi
     if row.expires_at_ms <= now_ms {
         return Ok(Verdict::Drop { state: "expired", why: "expired" });
     }
-    if person.removed_at_ms.is_some() {
-        return Ok(Verdict::Drop { state: "dead", why: "contact removed" });
+    if person.seed_sealed.is_empty() {
+        return Ok(Verdict::Drop { state: "dead", why: "account deleted" });
     }
     if row.request_id.is_some() && person.confirmed_at_ms.is_none() {
         return Ok(Verdict::Drop { state: "dead", why: "contact not confirmed" });
     }
     let content = match (row.request_id, &row.on_chain_id, row.notice_id) {
         (Some(request_id), Some(id), None) => load_code(tx, request_id, column::word(id, "deliveries")?).await?,
-        (None, None, Some(notice_id)) => load_confirmation(tx, notice_id, &person).await?,
+        (None, None, Some(notice_id)) => load_notice(tx, notice_id, &person).await?,
         _ => return Err(StoreError::Damaged { table: "deliveries" }),
     };
+    // Who was removed is told so, and nothing else.
+    let told = matches!(&content, Ok(Content::Change(ChangeContent { stage: Stage::Done, .. })));
+    if person.removed_at_ms.is_some() && (!told || person.address_sealed.is_empty()) {
+        return Ok(Verdict::Drop { state: "dead", why: "contact removed" });
+    }
     let content = match content {
         Ok(content) => content,
         Err((state, why)) => return Ok(Verdict::Drop { state, why }),
@@ -217,14 +254,76 @@ async fn load_code(tx: &mut Write, request_id: Uuid, on_chain_id: B256) -> Resul
     })))
 }
 
-/// The digits of an earlier confirmation no longer count once a newer one was asked for.
-async fn load_confirmation(tx: &mut Write, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
-    let challenge: i64 =
-        sqlx::query_scalar("SELECT challenge FROM notices WHERE id = ?").bind(notice_id).fetch_one(&mut **tx).await?;
-    if challenge != person.challenge || person.confirmed_at_ms.is_some() {
+async fn load_notice(tx: &mut Write, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
+    let notice: NoticeRow =
+        sqlx::query_as("SELECT kind, change_id, challenge, created_at_ms FROM notices WHERE id = ?")
+            .bind(notice_id)
+            .fetch_one(&mut **tx)
+            .await?;
+    let challenge = column::unsigned(notice.challenge, "notices")?;
+    let stage = match (notice.kind.as_str(), notice.change_id) {
+        // The digits of an earlier confirmation no longer count once a newer one was asked for.
+        ("contact-confirmation", None) if notice.challenge == person.challenge && person.proved_at_ms.is_none() => {
+            return Ok(Ok(Content::Confirmation { challenge }));
+        }
+        ("contact-confirmation", None) => return Ok(Err(("cancelled", "superseded"))),
+        ("change-announced", Some(id)) => (Stage::Announced, id),
+        ("change-digits", Some(id)) => (Stage::Digits, id),
+        ("change-done", Some(id)) => (Stage::Done, id),
+        _ => return Err(StoreError::Damaged { table: "notices" }),
+    };
+    load_change(tx, stage, challenge, notice.created_at_ms).await
+}
+
+/// An announcement is pointless once its change was made or cancelled.
+async fn load_change(
+    tx: &mut Write,
+    (stage, change_id): (Stage, Uuid),
+    challenge: u64,
+    created_at_ms: i64,
+) -> Result<Loaded, StoreError> {
+    let change: ChangeFacts = sqlx::query_as(
+        "SELECT x.kind, x.state, x.due_at_ms, x.contact_id, c.channel, c.address_sealed
+         FROM contact_changes x LEFT JOIN contacts c ON c.id = x.contact_id WHERE x.id = ?",
+    )
+    .bind(change_id)
+    .fetch_one(&mut **tx)
+    .await?;
+    if change.state != if stage == Stage::Done { "done" } else { "waiting" } {
         return Ok(Err(("cancelled", "superseded")));
     }
-    Ok(Ok(Content::Confirmation { challenge: column::unsigned(challenge, "notices")? }))
+    let about = match (change.contact_id, change.channel, change.address_sealed) {
+        (Some(id), Some(channel), Some(sealed)) => Some((id, channel, sealed)),
+        _ => None,
+    };
+    Ok(Ok(Content::Change(ChangeContent {
+        change_id,
+        kind: change.kind,
+        stage,
+        challenge,
+        digits_until_ms: created_at_ms.saturating_add(APPROVAL_TTL_MS),
+        due_at_ms: change.due_at_ms,
+        about,
+    })))
+}
+
+#[derive(FromRow)]
+struct NoticeRow {
+    kind: String,
+    change_id: Option<Uuid>,
+    challenge: i64,
+    created_at_ms: i64,
+}
+
+#[derive(FromRow)]
+struct ChangeFacts {
+    #[sqlx(try_from = "String")]
+    kind: ChangeKind,
+    state: String,
+    due_at_ms: i64,
+    contact_id: Option<Uuid>,
+    channel: Option<String>,
+    address_sealed: Option<Vec<u8>>,
 }
 
 #[derive(FromRow)]
@@ -248,6 +347,7 @@ struct PersonRow {
     address_sealed: Vec<u8>,
     removed_at_ms: Option<i64>,
     confirmed_at_ms: Option<i64>,
+    proved_at_ms: Option<i64>,
     challenge: i64,
 }
 

@@ -1,25 +1,33 @@
-//! Contacts, their confirmation, and the notices that ask for it. Writer: the relayer.
+//! Contacts and their confirmation. Writer: the relayer.
 //!
-//! The wallet key alone must never decide where codes go (protocol.md §7.8): an account's first contact is taken on
-//! trust, and from then on nothing here adds, confirms or removes one. That is decided inside the write transaction, so
-//! of two confirmations at once only the first one counts.
+//! A contact receives codes once its digits were right (it is *proved*) and it was *allowed*: the account's first one is
+//! taken on trust, every later one by a change (`changes.rs`), since the wallet key alone must never decide where codes
+//! go (protocol.md §7.8). That is decided inside the write transaction, so of two confirmations at once only the first
+//! one counts.
 
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, column,
+    ChangeRow, Store, StoreError,
+    changes::{self, Delay},
+    column,
     guesses::{self, GuessId, Target, seconds_until},
+    notices::{self, Notice},
+    sessions::end_all,
 };
+use crate::contact::Channel;
 
-/// Wrong digits per challenge.
-const CHALLENGE_ATTEMPTS: i64 = 3;
+/// Wrong digits per challenge, of a contact or of a change.
+pub(super) const CHALLENGE_ATTEMPTS: i64 = 3;
 /// The least time between two messages to one address.
 const RESEND_AFTER_MS: i64 = 30_000;
 /// Confirmation messages per account in [`NOTICE_WINDOW_MS`].
 const NOTICES: i64 = 5;
 /// One hour.
 const NOTICE_WINDOW_MS: i64 = 3_600_000;
+/// Contacts of an account that were not removed; each of them is told of every change.
+pub const MOST_CONTACTS: i64 = 10;
 
 /// A contact to be added, or asked to confirm again.
 #[derive(Debug)]
@@ -28,33 +36,39 @@ pub struct NewContact<'a> {
     pub id: Uuid,
     /// Whose it is.
     pub account_id: Uuid,
-    /// `email`.
-    pub channel: &'a str,
+    /// Over which channel.
+    pub channel: Channel,
     /// The address, sealed for `id`.
     pub address_sealed: &'a [u8],
     /// Keyed hash of channel and normalised address.
     pub address_tag: [u8; 32],
-    /// Now, in Unix milliseconds.
-    pub now_ms: i64,
     /// When the digits expire, in Unix milliseconds.
     pub expires_at_ms: i64,
+    /// Now, and how long a change waits.
+    pub delay: Delay,
 }
 
 /// What became of a [`NewContact`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Challenge {
-    /// A confirmation message will go out.
+    /// A confirmation message will go out, unless the address was proved before.
     Started {
-        /// The contact: the earlier one where the address was there already.
+        /// The contact: the earlier one where the address waits already.
         contact_id: Uuid,
+        /// What its first code waits for; `None` where it is the account's first contact.
+        change: Option<ChangeRow>,
     },
-    /// The account has a confirmed contact, which would have to agree.
-    NeedsApproval,
-    /// Too many messages.
-    TooSoon {
+    /// Too many messages or changes.
+    TooMany {
+        /// Of what.
+        what: &'static str,
         /// When to try again, in seconds.
         retry_after_s: u64,
     },
+    /// The account has as many contacts as it may have.
+    Full,
+    /// The account is being deleted.
+    Closed,
 }
 
 /// A contact as its owner sees it.
@@ -62,12 +76,15 @@ pub enum Challenge {
 pub struct ContactRow {
     /// Its id.
     pub id: Uuid,
-    /// `email`, `sms`, `webhook` or `inapp`.
-    pub channel: String,
+    /// Over which channel.
+    #[sqlx(try_from = "String")]
+    pub channel: Channel,
     /// The address, sealed for `id`.
     pub address_sealed: Vec<u8>,
     /// Unix milliseconds.
     pub created_at_ms: i64,
+    /// When its digits were right, in Unix milliseconds.
+    pub proved_at_ms: Option<i64>,
     /// Unix milliseconds; `None` while it receives no codes.
     pub confirmed_at_ms: Option<i64>,
 }
@@ -84,12 +101,15 @@ pub enum Confirmation {
         /// Left after this one.
         attempts_left: u64,
     },
-    /// The contact is confirmed.
-    Confirmed,
+    /// The digits were right. It receives codes, or will once its change is approved or due.
+    Proved {
+        /// The contact; another one where the same address was confirmed before.
+        contact_id: Uuid,
+    },
     /// No such contact of this account.
     NotFound,
-    /// Another contact of the account was confirmed first.
-    NeedsApproval,
+    /// Another contact of the account was confirmed first: add the address again, as a change.
+    NeedsChange,
     /// The digits have expired.
     Expired,
     /// Too many wrong digits for this challenge.
@@ -101,65 +121,39 @@ pub enum Confirmation {
     },
 }
 
-/// What became of a contact's removal.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// It is gone.
-    Removed,
-    /// No such contact of this account.
-    NotFound,
-    /// It is confirmed.
-    NeedsApproval,
-}
-
 impl Store {
-    /// Adds an unconfirmed contact, or starts a new challenge for one that is there, and queues the message, all in one
-    /// transaction.
+    /// Adds an unconfirmed contact, or starts a new challenge for one that is there, and queues the messages, all in one
+    /// transaction. Where the account has a confirmed contact, this proposes a change, too.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn challenge_contact(&self, new: &NewContact<'_>) -> Result<Challenge, StoreError> {
         let mut write = self.write().await?;
-        // Also for an address that is confirmed already: another answer would let a thief try which one it is.
-        if has_confirmed(&mut write, new.account_id, None).await? {
-            return Ok(Challenge::NeedsApproval);
+        if changes::is_closed(&mut write, new.account_id).await? {
+            return Ok(Challenge::Closed);
         }
         if let Some(retry_after_s) = notice_wait(&mut write, new).await? {
-            return Ok(Challenge::TooSoon { retry_after_s });
+            return Ok(Challenge::TooMany { what: "confirmation messages", retry_after_s });
         }
-        let (contact_id, challenge): (Uuid, i64) = sqlx::query_as(
-            "INSERT INTO contacts (id, account_id, channel, address_sealed, address_tag, created_at_ms, challenge,
-                                   challenge_expires_at_ms)
-             VALUES (?, ?, ?, ?, ?, ?, 1, ?)
-             ON CONFLICT (account_id, channel, address_tag) WHERE removed_at_ms IS NULL AND confirmed_at_ms IS NULL
-             DO UPDATE
-             SET challenge = challenge + 1, challenge_attempts = 0,
-                 challenge_expires_at_ms = excluded.challenge_expires_at_ms
-             RETURNING id, challenge",
-        )
-        .bind(new.id)
-        .bind(new.account_id)
-        .bind(new.channel)
-        .bind(new.address_sealed)
-        .bind(new.address_tag.as_slice())
-        .bind(new.now_ms)
-        .bind(new.expires_at_ms)
-        .fetch_one(&mut *write)
-        .await?;
-        sqlx::query(
-            "INSERT INTO notices (id, account_id, contact_id, kind, challenge, created_at_ms, expires_at_ms)
-             VALUES (?, ?, ?, 'contact-confirmation', ?, ?, ?)",
-        )
-        .bind(Uuid::now_v7())
-        .bind(new.account_id)
-        .bind(contact_id)
-        .bind(challenge)
-        .bind(new.now_ms)
-        .bind(new.expires_at_ms)
-        .execute(&mut *write)
-        .await?;
+        let held = insert(&mut write, new).await?;
+        if contact_count(&mut write, new.account_id).await? > MOST_CONTACTS {
+            return Ok(Challenge::Full);
+        }
+        let mut change = None;
+        // Also for an address that is confirmed already: another answer would let a thief try which one it is.
+        if held.allowed_at_ms.is_none() && has_confirmed(&mut write, new.account_id, Some(held.id)).await? {
+            match changes::propose_addition(&mut write, new.account_id, held.id, new.delay).await? {
+                Ok(row) => change = Some(row),
+                Err(retry_after_s) => return Ok(Challenge::TooMany { what: "changes", retry_after_s }),
+            }
+        }
+        if held.proved_at_ms.is_none() {
+            let notice = Notice::Confirmation { challenge: held.challenge };
+            let (now_ms, until_ms) = (new.delay.now_ms, new.expires_at_ms);
+            notices::insert(&mut write, new.account_id, held.id, notice, now_ms, until_ms).await?;
+        }
         write.commit().await?;
-        Ok(Challenge::Started { contact_id })
+        Ok(Challenge::Started { contact_id: held.id, change })
     }
 
     /// The account's contacts, oldest first.
@@ -168,7 +162,7 @@ impl Store {
     /// When the store fails.
     pub async fn contacts(&self, account_id: Uuid) -> Result<Vec<ContactRow>, StoreError> {
         let rows = sqlx::query_as(
-            "SELECT id, channel, address_sealed, created_at_ms, confirmed_at_ms FROM contacts
+            "SELECT id, channel, address_sealed, created_at_ms, proved_at_ms, confirmed_at_ms FROM contacts
              WHERE account_id = ? AND removed_at_ms IS NULL ORDER BY id",
         )
         .bind(account_id);
@@ -181,8 +175,9 @@ impl Store {
     /// When the store fails.
     pub async fn is_confirmed(&self, account_id: Uuid, contact_id: Uuid) -> Result<bool, StoreError> {
         let row = sqlx::query(
-            "SELECT 1 FROM contacts
-             WHERE id = ? AND account_id = ? AND confirmed_at_ms IS NOT NULL AND removed_at_ms IS NULL",
+            "SELECT 1 FROM contacts c JOIN accounts a ON a.id = c.account_id
+             WHERE c.id = ? AND c.account_id = ? AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
+             AND a.closed_at_ms IS NULL",
         )
         .bind(contact_id)
         .bind(account_id)
@@ -202,25 +197,19 @@ impl Store {
         now_ms: i64,
     ) -> Result<Confirmation, StoreError> {
         let mut write = self.write().await?;
-        let row: Option<(Option<i64>, i64, i64, i64)> = sqlx::query_as(
-            "SELECT confirmed_at_ms, challenge, challenge_attempts, challenge_expires_at_ms FROM contacts
-             WHERE id = ? AND account_id = ? AND removed_at_ms IS NULL",
-        )
-        .bind(contact_id)
-        .bind(account_id)
-        .fetch_optional(&mut *write)
-        .await?;
-        let Some((confirmed, challenge, attempts, expires_at_ms)) = row else { return Ok(Confirmation::NotFound) };
-        if confirmed.is_some() {
-            return Ok(Confirmation::Confirmed);
+        let Some(held) = Held::find(&mut write, account_id, contact_id).await? else {
+            return Ok(Confirmation::NotFound);
+        };
+        if held.proved_at_ms.is_some() {
+            return Ok(Confirmation::Proved { contact_id });
         }
-        if has_confirmed(&mut write, account_id, Some(contact_id)).await? {
-            return Ok(Confirmation::NeedsApproval);
+        if !held.may_be_proved(&mut write, account_id).await? {
+            return Ok(Confirmation::NeedsChange);
         }
-        if attempts >= CHALLENGE_ATTEMPTS {
+        if held.challenge_attempts >= CHALLENGE_ATTEMPTS {
             return Ok(Confirmation::Locked);
         }
-        if now_ms > expires_at_ms {
+        if now_ms > held.challenge_expires_at_ms {
             return Ok(Confirmation::Expired);
         }
         let guess = match guesses::take(&mut write, account_id, Target::Contact(contact_id), now_ms).await? {
@@ -234,69 +223,128 @@ impl Store {
         write.commit().await?;
         Ok(Confirmation::Guess {
             guess,
-            challenge: column::unsigned(challenge, "contacts")?,
-            attempts_left: column::unsigned(CHALLENGE_ATTEMPTS - attempts - 1, "contacts")?,
+            challenge: column::unsigned(held.challenge, "contacts")?,
+            attempts_left: column::unsigned(CHALLENGE_ATTEMPTS - held.challenge_attempts - 1, "contacts")?,
         })
     }
 
-    /// The digits were right: confirms the contact and gives the guess back, unless another one was first.
+    /// The digits were right: proves the contact and gives the guess back, unless another one was first. The account's
+    /// first contact is confirmed by that, and ends every session but the one that confirmed it.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn confirm_contact(
         &self,
-        account_id: Uuid,
+        (account_id, session_id): (Uuid, Uuid),
         contact_id: Uuid,
         guess: GuessId,
         now_ms: i64,
     ) -> Result<Confirmation, StoreError> {
         let mut write = self.write().await?;
-        if has_confirmed(&mut write, account_id, Some(contact_id)).await? {
-            return Ok(Confirmation::NeedsApproval);
+        let Some(held) = Held::find(&mut write, account_id, contact_id).await? else {
+            return Ok(Confirmation::NotFound);
+        };
+        if !held.may_be_proved(&mut write, account_id).await? {
+            return Ok(Confirmation::NeedsChange);
         }
-        let confirmed = sqlx::query(
-            "UPDATE contacts SET confirmed_at_ms = coalesce(confirmed_at_ms, ?), challenge_attempts = 0
-             WHERE id = ? AND account_id = ? AND removed_at_ms IS NULL",
+        sqlx::query(
+            "UPDATE contacts SET proved_at_ms = coalesce(proved_at_ms, ?), challenge_attempts = 0 WHERE id = ?",
         )
         .bind(now_ms)
         .bind(contact_id)
-        .bind(account_id)
         .execute(&mut *write)
         .await?;
-        if confirmed.rows_affected() == 0 {
-            return Ok(Confirmation::NotFound);
-        }
         guesses::give_back(&mut write, guess).await?;
+        let first = !has_confirmed(&mut write, account_id, Some(contact_id)).await?;
+        let mut stands = contact_id;
+        if first || held.allowed_at_ms.is_some() {
+            stands = allow(&mut write, contact_id, now_ms).await?;
+            end_all(&mut write, account_id, Some(session_id), now_ms).await?;
+        }
         write.commit().await?;
-        Ok(Confirmation::Confirmed)
-    }
-
-    /// Removes a contact that was never confirmed.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn remove_contact(&self, account_id: Uuid, contact_id: Uuid, now_ms: i64) -> Result<Removal, StoreError> {
-        let mut write = self.write().await?;
-        let row: Option<(Option<i64>,)> = sqlx::query_as(
-            "UPDATE contacts SET removed_at_ms = iif(confirmed_at_ms IS NULL, ?, NULL)
-             WHERE id = ? AND account_id = ? AND removed_at_ms IS NULL RETURNING removed_at_ms",
-        )
-        .bind(now_ms)
-        .bind(contact_id)
-        .bind(account_id)
-        .fetch_optional(&mut *write)
-        .await?;
-        write.commit().await?;
-        Ok(match row {
-            None => Removal::NotFound,
-            Some((None,)) => Removal::NeedsApproval,
-            Some((Some(_),)) => Removal::Removed,
-        })
+        Ok(Confirmation::Proved { contact_id: stands })
     }
 }
 
+/// Where a contact that was not removed stands.
+#[derive(FromRow)]
+struct Held {
+    id: Uuid,
+    proved_at_ms: Option<i64>,
+    allowed_at_ms: Option<i64>,
+    challenge: i64,
+    challenge_attempts: i64,
+    challenge_expires_at_ms: i64,
+}
+
+impl Held {
+    async fn find(write: &mut SqliteConnection, account: Uuid, contact: Uuid) -> Result<Option<Self>, StoreError> {
+        let row = sqlx::query_as(
+            "SELECT id, proved_at_ms, allowed_at_ms, challenge, challenge_attempts, challenge_expires_at_ms
+             FROM contacts WHERE id = ? AND account_id = ? AND removed_at_ms IS NULL",
+        )
+        .bind(contact)
+        .bind(account);
+        Ok(row.fetch_optional(write).await?)
+    }
+
+    /// Its digits count while it is the first contact, was allowed, or a change waits that will.
+    async fn may_be_proved(&self, write: &mut SqliteConnection, account: Uuid) -> Result<bool, StoreError> {
+        Ok(self.allowed_at_ms.is_some()
+            || !has_confirmed(write, account, Some(self.id)).await?
+            || changes::waits_for(write, self.id).await?)
+    }
+}
+
+async fn insert(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<Held, StoreError> {
+    let row = sqlx::query_as(
+        "INSERT INTO contacts (id, account_id, channel, address_sealed, address_tag, created_at_ms, challenge,
+                               challenge_expires_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, 1, ?)
+         ON CONFLICT (account_id, channel, address_tag) WHERE removed_at_ms IS NULL AND confirmed_at_ms IS NULL
+         DO UPDATE SET challenge = challenge + 1, challenge_attempts = 0,
+             challenge_expires_at_ms = excluded.challenge_expires_at_ms
+         RETURNING id, proved_at_ms, allowed_at_ms, challenge, challenge_attempts, challenge_expires_at_ms",
+    )
+    .bind(new.id)
+    .bind(new.account_id)
+    .bind(new.channel.as_str())
+    .bind(new.address_sealed)
+    .bind(new.address_tag.as_slice())
+    .bind(new.delay.now_ms)
+    .bind(new.expires_at_ms);
+    Ok(row.fetch_one(write).await?)
+}
+
+/// Allows a contact; one that was proved receives codes from now on. Returns the contact that does: where the same
+/// address was confirmed before, that one stays and this one goes.
+pub(super) async fn allow(write: &mut SqliteConnection, contact: Uuid, now_ms: i64) -> Result<Uuid, StoreError> {
+    let twin: Option<Uuid> = sqlx::query_scalar(
+        "SELECT t.id FROM contacts c JOIN contacts t ON t.account_id = c.account_id AND t.channel = c.channel
+             AND t.address_tag = c.address_tag AND t.id <> c.id
+         WHERE c.id = ? AND t.confirmed_at_ms IS NOT NULL AND t.removed_at_ms IS NULL",
+    )
+    .bind(contact)
+    .fetch_optional(&mut *write)
+    .await?;
+    let settle = match twin {
+        None => {
+            "UPDATE contacts SET allowed_at_ms = coalesce(allowed_at_ms, ?1),
+                 confirmed_at_ms = coalesce(confirmed_at_ms, iif(proved_at_ms IS NULL, NULL, ?1))
+             WHERE id = ?2 AND removed_at_ms IS NULL"
+        }
+        Some(_) => "UPDATE contacts SET removed_at_ms = ?1 WHERE id = ?2 AND removed_at_ms IS NULL",
+    };
+    sqlx::query(settle).bind(now_ms).bind(contact).execute(write).await?;
+    Ok(twin.unwrap_or(contact))
+}
+
 /// Whether the account has a confirmed contact besides `except`.
-async fn has_confirmed(write: &mut SqliteConnection, account: Uuid, except: Option<Uuid>) -> Result<bool, StoreError> {
+pub(super) async fn has_confirmed(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    except: Option<Uuid>,
+) -> Result<bool, StoreError> {
     let row = sqlx::query(
         "SELECT 1 FROM contacts
          WHERE account_id = ? AND id IS NOT ? AND confirmed_at_ms IS NOT NULL AND removed_at_ms IS NULL",
@@ -308,29 +356,37 @@ async fn has_confirmed(write: &mut SqliteConnection, account: Uuid, except: Opti
     Ok(row.is_some())
 }
 
+async fn contact_count(write: &mut SqliteConnection, account: Uuid) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar("SELECT count(*) FROM contacts WHERE account_id = ? AND removed_at_ms IS NULL");
+    Ok(count.bind(account).fetch_one(write).await?)
+}
+
 /// How long until another confirmation message may go out, in seconds. Removed contacts count: removing and adding an
-/// address again sends no more mail to it.
+/// address again sends no more mail to it. Confirmed ones do not: their answer would tell that they are.
 async fn notice_wait(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<Option<u64>, StoreError> {
+    let now_ms = new.delay.now_ms;
     let last: Option<i64> = sqlx::query_scalar(
         "SELECT max(n.created_at_ms) FROM notices n JOIN contacts c ON c.id = n.contact_id
-         WHERE n.account_id = ? AND c.channel = ? AND c.address_tag = ?",
+         WHERE n.account_id = ? AND n.kind = 'contact-confirmation' AND c.channel = ? AND c.address_tag = ?
+         AND c.confirmed_at_ms IS NULL",
     )
     .bind(new.account_id)
-    .bind(new.channel)
+    .bind(new.channel.as_str())
     .bind(new.address_tag.as_slice())
     .fetch_one(&mut *write)
     .await?;
-    if let Some(free_at) = last.map(|at| at.saturating_add(RESEND_AFTER_MS)).filter(|at| *at > new.now_ms) {
-        return Ok(Some(seconds_until(free_at, new.now_ms)));
+    if let Some(free_at) = last.map(|at| at.saturating_add(RESEND_AFTER_MS)).filter(|at| *at > now_ms) {
+        return Ok(Some(seconds_until(free_at, now_ms)));
     }
     // The fifth last one: once it has left the window, there is room again.
     let oldest: Option<i64> = sqlx::query_scalar(
-        "SELECT created_at_ms FROM notices WHERE account_id = ? ORDER BY created_at_ms DESC LIMIT 1 OFFSET ?",
+        "SELECT created_at_ms FROM notices WHERE account_id = ? AND kind = 'contact-confirmation'
+         ORDER BY created_at_ms DESC LIMIT 1 OFFSET ?",
     )
     .bind(new.account_id)
     .bind(NOTICES - 1)
     .fetch_optional(write)
     .await?;
     let free_at = oldest.map(|at| at.saturating_add(NOTICE_WINDOW_MS));
-    Ok(free_at.filter(|at| *at > new.now_ms).map(|at| seconds_until(at, new.now_ms)))
+    Ok(free_at.filter(|at| *at > now_ms).map(|at| seconds_until(at, now_ms)))
 }

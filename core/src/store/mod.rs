@@ -5,16 +5,21 @@
 
 mod accounts;
 mod buckets;
+mod approvals;
 mod chain;
+mod changes;
 mod claims;
 mod column;
 mod contacts;
 mod data_keys;
 mod deliveries;
+mod erasure;
 mod events;
 mod group;
 mod guesses;
 mod issuance;
+mod notices;
+mod reports;
 mod requests;
 mod resealing;
 mod sessions;
@@ -31,8 +36,9 @@ use sqlx::{
 
 use self::group::Group;
 pub use self::{
-    accounts::*, buckets::*, chain::*, claims::*, contacts::*, data_keys::*, deliveries::*, events::*, guesses::*,
-    issuance::*, requests::*, resealing::*, sessions::*, status::*, story::*, switches::*,
+    accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
+    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, sessions::*, status::*,
+    story::*, switches::*,
 };
 
 /// How long a statement waits for the other daemon's write.

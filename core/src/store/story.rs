@@ -5,7 +5,7 @@ use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Status, Store, StoreError, column};
-use crate::id::Purpose;
+use crate::{contact::Channel, id::Purpose};
 
 const TABLE: &str = "requests";
 
@@ -77,7 +77,7 @@ pub struct Story {
     /// Where the digits go.
     pub contact_id: Uuid,
     /// The contact's channel.
-    pub channel: String,
+    pub channel: Channel,
     /// The contact's address, sealed for `contact_id`.
     pub address_sealed: Vec<u8>,
     /// The short name printed in the message.
@@ -152,7 +152,8 @@ struct RequestRow {
     session_id: Uuid,
     wallet: Vec<u8>,
     contact_id: Uuid,
-    channel: String,
+    #[sqlx(try_from = "String")]
+    channel: Channel,
     address_sealed: Vec<u8>,
     reference: String,
     purpose: Vec<u8>,
@@ -191,7 +192,7 @@ impl Store {
         let (mut chain, mut delivery) = (ChainFacts::default(), None);
         if let Some(issuance) = &issuance {
             chain = chain_facts(&mut read, issuance).await?;
-            delivery = delivery_facts(&mut read, issuance.on_chain_id, &row.channel).await?;
+            delivery = delivery_facts(&mut read, issuance.on_chain_id, row.channel.as_str()).await?;
         }
         Ok(Some(Story {
             id: request_id,

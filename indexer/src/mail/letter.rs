@@ -1,5 +1,7 @@
-//! What a message says: a code with what it authorises, or the digits that confirm a contact. Text and HTML carry the
-//! same; in each the digits are the only run of six.
+//! What a message says: a code with what it authorises, the digits that confirm a contact, or what becomes of a change
+//! ([`change`]). Text and HTML carry the same; in each the digits are the only run of six.
+
+pub mod change;
 
 use alloy::primitives::Address;
 use otp_core::{authorization::Authorization, code::Digits};
@@ -44,6 +46,8 @@ pub struct CodeLetter<'a> {
     pub expiry: u64,
     /// The link with the full code.
     pub link: &'a str,
+    /// The link for whoever did not ask for it.
+    pub report_link: &'a str,
 }
 
 /// The message with a code.
@@ -51,7 +55,7 @@ pub struct CodeLetter<'a> {
 pub fn code(letter: &CodeLetter<'_>) -> Letter {
     let (reference, purpose) = (plain::name(letter.reference), plain::name(letter.purpose));
     let lines = authorised(letter.authorization, letter.wallet);
-    let mut body = Body::new(&format!("Your code for {purpose}"), room(letter.link, &lines));
+    let mut body = Body::new(&format!("Your code for {purpose}"), room(&[letter.link, letter.report_link], &lines));
     body.digits(letter.digits);
     body.line(&format!("Reference: {reference}. The page that asked for the code shows the same one."));
     body.heading("What it authorises");
@@ -59,9 +63,11 @@ pub fn code(letter: &CodeLetter<'_>) -> Letter {
     body.line(&format!("It expires at {}.", moment(letter.expiry)));
     body.heading("How to use it");
     body.line("Enter the digits where you asked for them, or open this link, which carries the whole code:");
-    body.link(letter.link);
+    body.link(letter.link, "Open the page with the whole code");
     body.heading("If this was not you");
-    body.line("Do not enter the code, and do not open the link: whoever asked for it holds your wallet key.");
+    body.line("Do not enter the code, and do not open the link above: whoever asked for it holds your wallet key.");
+    body.line("Open this one instead, which locks and revokes the code and ends all sessions of your wallet:");
+    body.link(letter.report_link, "This was not me");
     body.line("Nobody will ever ask you for these digits.");
     body.finish(format!("Your one-time code for {purpose} (reference {reference})"))
 }
@@ -104,9 +110,9 @@ fn authorised(authorization: &Authorization, wallet: Address) -> Vec<(String, St
     lines
 }
 
-/// Bytes that link and list need at most in the text.
-fn room(link: &str, lines: &[(String, String)]) -> usize {
-    link.len() + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
+/// Bytes that links and list need at most in the text.
+fn room(links: &[&str], lines: &[(String, String)]) -> usize {
+    links.iter().map(|link| link.len()).sum::<usize>() + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
 }
 
 /// `02:31:07 UTC on 22 November 2026`
@@ -175,12 +181,12 @@ impl Body {
         self.html.push_str("</table>\n");
     }
 
-    fn link(&mut self, link: &str) {
+    fn link(&mut self, link: &str, label: &str) {
         for part in ["\n", link, "\n"] {
             self.text.push_str(part);
         }
         let escaped = Zeroizing::new(plain::html(link));
-        for part in ["<p><a href=\"", &escaped, "\">Open the page with the whole code</a></p>\n"] {
+        for part in ["<p><a href=\"", &escaped, "\">", label, "</a></p>\n"] {
             self.html.push_str(part);
         }
     }

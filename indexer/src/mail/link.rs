@@ -1,9 +1,14 @@
-//! The link that carries the full code in its fragment, which no browser sends to any server.
+//! Links, which carry what they are good for in their fragment, which no browser sends to any server: the full code, or
+//! a token.
 
 use alloy::primitives::{Address, B256};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use otp_core::{authorization::Authorization, code::Code};
+use otp_core::{
+    authorization::Authorization,
+    code::{Code, LinkToken},
+};
 use serde_json::json;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// What the page at the link's end needs.
@@ -38,9 +43,38 @@ pub fn link(public_url: &str, linked: &Linked<'_>) -> Zeroizing<String> {
     {
         json.push_str(part);
     }
-    let mut link = Zeroizing::new(String::with_capacity(public_url.len() + 12 + json.len() * 4 / 3 + 4));
-    link.push_str(public_url);
-    link.push_str("/verify#v1.");
+    with_fragment(public_url, "verify", &json)
+}
+
+/// What a token's link opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// A code was not asked for.
+    Report,
+    /// A change is to be cancelled.
+    Cancel,
+}
+
+/// `<public_url>/<page>#v1.<base64url of JSON {id, token}>`
+#[must_use]
+pub fn token_link(public_url: &str, page: Page, id: Uuid, token: &LinkToken) -> Zeroizing<String> {
+    let page = match page {
+        Page::Report => "report",
+        Page::Cancel => "cancel",
+    };
+    let (id, token) = (id.to_string(), token.expose());
+    let mut json = Zeroizing::new(String::with_capacity(128));
+    for part in ["{\"id\":\"", &id, "\",\"token\":\"", &token, "\"}"] {
+        json.push_str(part);
+    }
+    with_fragment(public_url, page, &json)
+}
+
+fn with_fragment(public_url: &str, page: &str, json: &str) -> Zeroizing<String> {
+    let mut link = Zeroizing::new(String::with_capacity(public_url.len() + page.len() + 8 + json.len() * 4 / 3 + 4));
+    for part in [public_url, "/", page, "#v1."] {
+        link.push_str(part);
+    }
     URL_SAFE_NO_PAD.encode_string(json.as_bytes(), &mut link);
     link
 }
@@ -67,7 +101,6 @@ mod tests {
         id::{Deployment, Slot},
     };
     use serde_json::Value;
-    use uuid::Uuid;
 
     use super::*;
     use crate::mail::plain::has_six_digits;
@@ -98,6 +131,22 @@ mod tests {
             assert_eq!(read["code"], code);
             assert_eq!(read["id"], id.to_string());
             assert_eq!(read["action"], authorization.action.to_string());
+        }
+    }
+
+    #[test]
+    fn a_tokens_link_carries_id_and_token_and_shows_no_six_digits() {
+        let seed = Seed::from_bytes(&[7; 32]).unwrap();
+        for (page, path) in [(Page::Report, "report"), (Page::Cancel, "cancel")] {
+            for number in 0..500 {
+                let id = Uuid::from_u128(0x0199_aa00_0000_7000_8000_0000_0000_0000 + number);
+                let token = seed.report_token(id);
+                let link = token_link("https://otp.example", page, id, &token);
+                assert!(!has_six_digits(&link));
+                let text = link.strip_prefix(&format!("https://otp.example/{path}#v1.")).unwrap();
+                let read: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+                assert_eq!(read, json!({ "id": id, "token": token.expose().as_str() }));
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use otp_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{App, contacts::CHANNELS, otps::needs_action};
+use super::{App, otps::needs_action};
 use crate::chain_view::Unavailable;
 
 /// `GET /v1/config`
@@ -40,7 +40,7 @@ pub(super) async fn config(State(app): State<App>) -> Response {
         "issuer": watched.issuer.to_checksum(None),
         "domains": domains,
         "purposes": purposes,
-        "channels": CHANNELS,
+        "channels": app.contacts.channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>(),
     });
     answer(StatusCode::OK, &body)
 }

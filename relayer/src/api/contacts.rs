@@ -8,20 +8,21 @@ use axum::{
 };
 use otp_core::{
     clock::{now_ms, rfc3339_ms},
+    contact::{self, Channel, Contact, network},
     http::{Body, Problem, answer},
+    metrics,
     seal::SealError,
-    store::{Challenge, Confirmation, ContactRow, NewContact, Removal},
+    store::{Challenge, Confirmation, ContactRow, Delay, NewContact, Removal},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{App, DigitsBody, email, email::Email, paths::Id, session::Session, unlock::seed};
+use super::{App, DigitsBody, changes, paths::Id, session::Session, unlock::seed};
 
-/// The channels that codes can go out on.
-pub(super) const CHANNELS: [&str; 1] = [EMAIL];
-const EMAIL: &str = "email";
+/// The port of a webhook's resolution, which no answer depends on.
+const HTTPS: u16 = 443;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,35 +44,67 @@ pub(super) async fn add(
     session: Session,
     Body(body): Body<AddContact>,
 ) -> Result<Response, Problem> {
-    let address = Zeroizing::new(body.address);
-    if !CHANNELS.contains(&body.channel.as_str()) {
-        return Err(invalid("channel: this relayer sends by email alone"));
-    }
-    let email = Email::parse(&address).map_err(invalid)?;
+    let contact = parse(&app, body).await?;
     let id = Uuid::now_v7();
-    let address_sealed = app.keyring.seal("contact", id, email.expose().as_bytes())?;
-    let now_ms = now_ms();
+    let delay = app.delay();
     let ttl_ms = i64::try_from(app.otp.confirmation_ttl.as_millis()).unwrap_or(i64::MAX);
     let new = NewContact {
         id,
         account_id: session.account_id,
-        channel: EMAIL,
-        address_sealed: &address_sealed,
-        address_tag: app
-            .keyring
-            .tag("contact-lookup", &Zeroizing::new([b"email\0", email.expose().as_bytes()].concat())),
-        now_ms,
-        expires_at_ms: now_ms.saturating_add(ttl_ms),
+        channel: contact.channel(),
+        address_sealed: &app.keyring.seal("contact", id, contact.expose().as_bytes())?,
+        address_tag: app.keyring.tag("contact-lookup", &lookup(&contact)),
+        expires_at_ms: delay.now_ms.saturating_add(ttl_ms),
+        delay,
     };
     match app.store.challenge_contact(&new).await? {
-        Challenge::Started { contact_id } => {
-            let body =
-                json!({ "contactId": contact_id, "channel": EMAIL, "masked": email.masked(), "confirmed": false });
+        Challenge::Started { contact_id, change } => {
+            let mut body = json!({
+                "contactId": contact_id,
+                "channel": contact.channel().as_str(),
+                "masked": contact.masked(),
+                "confirmed": false,
+            });
+            if let Some(change) = &change {
+                changes::proposed(&session, change);
+                body["change"] = changes::shown(&app, change)?;
+            }
             Ok(answer(StatusCode::ACCEPTED, &body))
         }
-        Challenge::NeedsApproval => Err(needs_approval()),
-        Challenge::TooSoon { retry_after_s } => Err(too_many("confirmation messages", retry_after_s)),
+        Challenge::TooMany { what, retry_after_s } => Err(too_many(what, retry_after_s)),
+        Challenge::Full => {
+            let detail = "this account has as many contacts as it may have: remove one first";
+            Err(Problem::new(StatusCode::CONFLICT, "too-many-contacts", "Too many contacts", detail))
+        }
+        Challenge::Closed => Err(changes::closed()),
     }
+}
+
+/// The address in its one form, where it can be a contact here.
+async fn parse(app: &App, body: AddContact) -> Result<Contact, Problem> {
+    let address = Zeroizing::new(body.address);
+    let channel: Channel = body.channel.parse().map_err(|e| invalid(format!("channel: {e}")))?;
+    if !app.contacts.channels.contains(&channel) {
+        let detail = format!("this relayer sends nothing over {channel}: GET /v1/config names its channels");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "channel-unavailable", "Channel unavailable", detail));
+    }
+    let contact = Contact::parse(channel, &address).map_err(|e| invalid(format!("address: {e}")))?;
+    match (channel, contact.host()) {
+        (Channel::Email, Some(domain)) if app.contacts.disposable.contains(&domain) => {
+            let detail = "anybody can read mailboxes of this domain: use another one";
+            Err(Problem::new(StatusCode::BAD_REQUEST, "contact-disposable", "Disposable address", detail))
+        }
+        (Channel::Webhook, Some(host)) => {
+            network::resolve_public(&host, HTTPS).await.map_err(|e| invalid(format!("address: {e}")))?;
+            Ok(contact)
+        }
+        _ => Ok(contact),
+    }
+}
+
+/// What an address is looked up by.
+fn lookup(contact: &Contact) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([contact.channel().as_str().as_bytes(), b"\0", contact.expose().as_bytes()].concat())
 }
 
 /// `POST /v1/contacts/{id}/confirm`
@@ -87,14 +120,17 @@ pub(super) async fn confirm(
     let _turn = app.turns.take(account_id).await?;
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
-        if !seed.contact_digits(contact_id, challenge).matches(&given) {
+        let right = seed.contact_digits(contact_id, challenge).matches(&given);
+        counted("contact", right);
+        if !right {
             return Err(wrong_digits(attempts_left));
         }
-        outcome = app.store.confirm_contact(account_id, contact_id, guess, now_ms()).await?;
+        outcome = app.store.confirm_contact((account_id, session.id), contact_id, guess, now_ms()).await?;
+        tracing::info!(%account_id, %contact_id, "contact proved");
     }
     match outcome {
-        Confirmation::Confirmed => confirmed(&app, account_id, contact_id).await,
-        Confirmation::NeedsApproval => Err(needs_approval()),
+        Confirmation::Proved { contact_id } => proved(&app, account_id, contact_id).await,
+        Confirmation::NeedsChange => Err(needs_change()),
         Confirmation::Expired => {
             let detail = "the digits have expired: add the address again for new ones";
             Err(Problem::new(StatusCode::GONE, "expired", "Expired", detail))
@@ -108,16 +144,23 @@ pub(super) async fn confirm(
     }
 }
 
+/// Counts digits that were compared; `what` they were for.
+pub(super) fn counted(what: &'static str, right: bool) {
+    let outcome = if right { "right" } else { "wrong" };
+    ::metrics::counter!(metrics::GUESSES, "for" => what, "outcome" => outcome).increment(1);
+}
+
 /// `DELETE /v1/contacts/{id}`
 pub(super) async fn remove(State(app): State<App>, session: Session, Id(id): Id) -> Result<Response, Problem> {
-    match app.store.remove_contact(session.account_id, id, now_ms()).await? {
+    match app.store.remove_contact(session.account_id, id, app.delay()).await? {
         Removal::Removed => Ok(StatusCode::NO_CONTENT.into_response()),
+        Removal::Waits(change) => changes::accepted(&app, &session, &change),
         Removal::NotFound => Err(Problem::not_found()),
-        Removal::NeedsApproval => Err(needs_approval()),
+        Removal::TooMany { retry_after_s } => Err(too_many("changes", retry_after_s)),
     }
 }
 
-async fn confirmed(app: &App, account_id: Uuid, contact_id: Uuid) -> Result<Response, Problem> {
+async fn proved(app: &App, account_id: Uuid, contact_id: Uuid) -> Result<Response, Problem> {
     let rows = app.store.contacts(account_id).await?;
     let row = rows.iter().find(|row| row.id == contact_id).ok_or_else(Problem::not_found)?;
     Ok(answer(StatusCode::OK, &shown(app, row)?))
@@ -126,17 +169,29 @@ async fn confirmed(app: &App, account_id: Uuid, contact_id: Uuid) -> Result<Resp
 fn shown(app: &App, row: &ContactRow) -> Result<Value, Problem> {
     Ok(json!({
         "contactId": row.id,
-        "channel": row.channel,
-        "masked": masked(app, row.id, &row.address_sealed)?,
+        "channel": row.channel.as_str(),
+        "masked": masked(app, row.channel, row.id, &row.address_sealed)?,
+        "proved": row.proved_at_ms.is_some(),
         "confirmed": row.confirmed_at_ms.is_some(),
         "createdAt": rfc3339_ms(row.created_at_ms),
     }))
 }
 
-/// What may be shown of a contact's sealed address.
-pub(super) fn masked(app: &App, contact_id: Uuid, sealed: &[u8]) -> Result<String, SealError> {
+/// What may be shown of a contact's sealed address; nothing of one that was erased.
+pub(super) fn masked(app: &App, channel: Channel, contact_id: Uuid, sealed: &[u8]) -> Result<String, SealError> {
+    if sealed.is_empty() {
+        return Ok("***".to_owned());
+    }
     let address = app.keyring.open_sealed("contact", contact_id, sealed)?;
-    Ok(email::mask(std::str::from_utf8(&address).unwrap_or_default()))
+    Ok(contact::mask(channel, std::str::from_utf8(&address).unwrap_or_default()))
+}
+
+impl App {
+    /// From when and how long a change waits.
+    pub(super) fn delay(&self) -> Delay {
+        let delay_ms = i64::try_from(self.contacts.change_delay.as_millis()).unwrap_or(i64::MAX);
+        Delay { now_ms: now_ms(), delay_ms }
+    }
 }
 
 /// 422 with the attempts that are left.
@@ -152,12 +207,11 @@ pub(super) fn too_many(what: &str, retry_after_s: u64) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", detail).retry_after(retry_after_s)
 }
 
-fn invalid(detail: &'static str) -> Problem {
+fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "contact-invalid", "Contact refused", detail)
 }
 
-fn needs_approval() -> Problem {
-    let detail = "this account has a confirmed contact; changing contacts needs its approval, which this version does \
-                  not offer yet";
+fn needs_change() -> Problem {
+    let detail = "another contact was confirmed first: add this address again, and it asks that one for approval";
     Problem::new(StatusCode::FORBIDDEN, "contact-change-needs-approval", "Approval needed", detail)
 }

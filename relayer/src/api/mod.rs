@@ -5,6 +5,7 @@
 
 mod about;
 mod auth;
+mod changes;
 mod contacts;
 mod cookie;
 mod dpop;
@@ -13,6 +14,7 @@ mod nonce;
 mod links;
 mod fingerprint;
 mod otps;
+mod pages;
 mod paths;
 mod session;
 mod siwe;
@@ -67,7 +69,7 @@ pub struct Parts {
     pub view: ChainView,
     /// Where people sign in.
     pub http: HttpConfig,
-    /// Requests and contacts.
+    /// Requests.
     pub otp: OtpConfig,
     /// Contacts and their changes.
     pub contacts: ContactsConfig,
@@ -133,10 +135,17 @@ pub fn router(app: App) -> Router {
         .route("/v1/contacts", get(contacts::list).post(contacts::add))
         .route("/v1/contacts/{id}", delete(contacts::remove))
         .route("/v1/contacts/{id}/confirm", post(contacts::confirm))
+        .route("/v1/contact-changes", get(changes::list))
+        .route("/v1/contact-changes/{id}/approve", post(changes::approve))
+        .route("/v1/contact-changes/{id}/digits", post(changes::renew))
+        .route("/v1/contact-changes/{id}/cancel", post(changes::cancel))
+        .route("/v1/account", delete(changes::delete_account))
         .route("/v1/otps", get(view::list).post(otps::submit))
         .route("/v1/otps/{id}", get(view::show))
         .route("/v1/otps/{id}/events", get(events::follow))
         .route("/v1/otps/{id}/unlock", post(unlock::unlock))
+        .route("/v1/otps/{id}/report", post(links::report))
+        .merge(pages::routes())
         .route("/livez", get(http::livez))
         .route("/readyz", get(about::readyz))
         .with_state(app);

@@ -67,8 +67,8 @@ pub(super) fn shown(app: &App, session: &Session, story: &Story, status: Status)
         "chainId": deployment.chain_id,
         "createdAt": rfc3339_ms(story.created_at_ms),
         "delivery": {
-            "channel": story.channel,
-            "masked": masked(app, story.contact_id, &story.address_sealed)?,
+            "channel": story.channel.as_str(),
+            "masked": masked(app, story.channel, story.contact_id, &story.address_sealed)?,
             "state": delivery.map_or("pending", |delivery| delivery.state.as_str()),
             "attempts": delivery.map_or(0, |delivery| delivery.attempts),
         },

@@ -2,6 +2,7 @@
 //! these files; one file per section. The environment prefix is `OTP_RELAYER`.
 
 mod chain;
+mod contacts;
 mod http;
 mod issue;
 mod keys;
@@ -21,6 +22,7 @@ use otp_core::{
 
 pub use self::{
     chain::ChainConfig,
+    contacts::ContactsConfig,
     http::{Domain, HttpConfig},
     issue::IssueConfig,
     keys::SignerConfig,
@@ -49,6 +51,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// Requests.
     pub otp: OtpConfig,
+    /// Contacts and their changes.
+    pub contacts: ContactsConfig,
     /// Batching, fees, deadlines.
     pub issue: IssueConfig,
     /// `tracing` filter.
@@ -84,6 +88,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let http = http::read(reader);
     let session = session::read(reader, http.as_ref().map(|http| &http.listening));
     let otp = otp::read(reader);
+    let contacts = contacts::read(reader);
     let issue = issue::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
@@ -95,6 +100,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         http: http?,
         session: session?,
         otp: otp?,
+        contacts: contacts?,
         issue: issue?,
         log_filter: log_filter?,
     })

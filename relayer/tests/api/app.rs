@@ -13,6 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use otp_core::{
     chain::Node,
     code::{Code, Seed},
+    contact::{Channel, Disposable},
     http,
     id::{Purpose, Slot},
     seal::{KeyWrapper, Keyring},
@@ -22,7 +23,7 @@ use otp_core::{
 use relayer::{
     api::{self, App},
     chain_view::{ChainView, Watched},
-    config::{HttpConfig, OtpConfig, SessionConfig},
+    config::{ContactsConfig, HttpConfig, OtpConfig, SessionConfig},
 };
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -52,6 +53,8 @@ pub(crate) struct Setup {
     pub(crate) max_head_age: Duration,
     pub(crate) cooldown: Duration,
     pub(crate) confirmation_ttl: Duration,
+    pub(crate) change_delay: Duration,
+    pub(crate) channels: Vec<Channel>,
     pub(crate) allow_blind_actions: bool,
     /// The node that is asked whether contract accounts signed; the test's own by default.
     pub(crate) node: Option<Node>,
@@ -65,6 +68,8 @@ impl Default for Setup {
             max_head_age: Duration::from_secs(86_400),
             cooldown: Duration::ZERO,
             confirmation_ttl: Duration::from_secs(600),
+            change_delay: Duration::from_secs(259_200),
+            channels: vec![Channel::Email],
             allow_blind_actions: false,
             node: None,
         }
@@ -208,6 +213,11 @@ impl TestApp {
                 confirmation_ttl: setup.confirmation_ttl,
                 cooldown: setup.cooldown,
             },
+            contacts: ContactsConfig {
+                channels: setup.channels.clone(),
+                change_delay: setup.change_delay,
+                disposable: Disposable::default(),
+            },
             session: SessionConfig { ttl: setup.session_ttl, public_urls: vec![PUBLIC_URL.parse().unwrap()] },
             node: setup.node.clone().unwrap_or_else(|| self.anvil.node.clone()),
             wake: self.wake.clone(),
@@ -331,7 +341,7 @@ impl TestApp {
         self.seed(person).await.code(&slot, otp)
     }
 
-    async fn seed(&self, person: &Person) -> Seed {
+    pub(crate) async fn seed(&self, person: &Person) -> Seed {
         let sealed = self.store.sealed_seed(person.account).await.unwrap();
         Seed::from_bytes(&self.keyring.open_sealed("seed", person.account, &sealed).unwrap()).unwrap()
     }

@@ -1,9 +1,11 @@
 use alloy::primitives::B256;
+use otp_core::store::ChangeKind;
 use proptest::prelude::*;
 
 use super::*;
 
 const LINK: &str = "https://otp.example/verify#v1.abc";
+const REPORT: &str = "https://otp.example/report#v1.def";
 
 fn digits() -> Digits {
     Digits::parse("482913").unwrap()
@@ -33,6 +35,7 @@ fn write_with(link: &str, title: &str, fields: Vec<(String, String)>, consumer: 
         authorization: &authorization(title, fields, consumer),
         expiry: 1_795_314_667,
         link,
+        report_link: REPORT,
     })
 }
 
@@ -61,6 +64,7 @@ fn the_letter_tells_everything_and_has_one_run_of_six_digits() {
         "If this was not you",
         "holds your wallet key",
         LINK,
+        REPORT,
     ] {
         assert!(letter.text.contains(part), "{part} is missing in\n{}", *letter.text);
         assert!(letter.html.contains(&plain::html(part)), "{part} is missing in\n{}", *letter.html);
@@ -82,6 +86,33 @@ fn the_confirmation_has_its_digits_no_link_and_says_how_long_they_live() {
 }
 
 #[test]
+fn letters_about_changes_have_one_run_of_digits_at_most_and_one_link_where_it_can_be_cancelled() {
+    let (digits, link) = (digits(), "https://otp.example/cancel#v1.abc");
+    let approval = change::Approval { digits: &digits, until_ms: 1_795_314_667_000 };
+    let due_at_ms = 1_795_573_867_000;
+    for (kind, about) in [
+        (ChangeKind::Add, Some(("email", "4***@8***.com"))),
+        (ChangeKind::Remove, Some(("sms", "+49***56"))),
+        (ChangeKind::DeleteAccount, None),
+    ] {
+        let wallet = "0x1234567890123456789012345678901234567890".parse().unwrap();
+        let change = change::Change { kind, about, wallet };
+        let announced = change.announcement(due_at_ms, approval, link);
+        for part in ["02:31:07 UTC on 25 November 2026", "valid until 02:31:07 UTC on 22 November 2026", link] {
+            assert!(announced.text.contains(part) && announced.html.contains(&plain::html(part)), "{part}");
+        }
+        let further = change.digits(due_at_ms, approval);
+        for (letter, links, digits) in [(announced, 1, 1), (further, 0, 1), (change.done(), 0, 0)] {
+            assert_eq!(runs(&letter.text).len(), digits, "{}", *letter.text);
+            assert_eq!(runs(&letter.html).len(), digits);
+            assert_eq!((letter.text.matches("://").count(), letter.html.matches("<a ").count()), (links, links));
+            assert!(letter.text.contains("If this was not you") && !letter.subject.contains("482913"));
+            assert!(letter.text.is_ascii() && letter.text.capacity() < 2 * WORDS);
+        }
+    }
+}
+
+#[test]
 fn a_sign_in_names_its_origin_as_it_is() {
     let letter = write("Sign in", vec![("to".to_owned(), "https://app.example".to_owned())], None);
     assert!(letter.text.contains("to: https://app.example\n"));
@@ -95,7 +126,7 @@ fn no_letter_outgrows_the_buffer_that_its_digits_were_written_to() {
         for consumer in [None, Some(Address::repeat_byte(1))] {
             let letter = write_with(&link, "Many", fields.clone(), consumer);
             let authorization = authorization("Many", fields.clone(), consumer);
-            let room = room(&link, &authorised(&authorization, Address::repeat_byte(0x12)));
+            let room = room(&[&link, REPORT], &authorised(&authorization, Address::repeat_byte(0x12)));
             assert_eq!(letter.text.capacity(), WORDS + room);
             assert_eq!(letter.html.capacity(), WORDS + ESCAPED * room);
         }
@@ -133,12 +164,12 @@ proptest! {
         let letter = write(&title, fields, Some(Address::repeat_byte(0x11)));
         prop_assert_eq!(runs(&letter.text), vec!["482913".to_owned()]);
         prop_assert_eq!(runs(&letter.html), vec!["482913".to_owned()]);
-        prop_assert_eq!(letter.text.matches("://").count(), 1);
-        prop_assert_eq!(letter.html.matches("<a ").count(), 1);
+        prop_assert_eq!(letter.text.matches("://").count(), 2);
+        prop_assert_eq!(letter.html.matches("<a ").count(), 2);
         prop_assert_eq!(letter.text.matches('@').count(), 0);
         prop_assert!(letter.text.chars().all(|c| c == '\n' || !c.is_control()));
         let rows = letter.text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).count();
-        prop_assert_eq!(rows, 10, "a field made a line of its own");
+        prop_assert_eq!(rows, 12, "a field made a line of its own");
     }
 
     #[test]

@@ -1,0 +1,59 @@
+//! Messages that owe nothing to the chain, as the relayer asks for them; the indexer gives each its row in the outbox.
+//! Writer: the relayer.
+
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// What a notice says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Notice {
+    /// The digits that confirm the contact.
+    Confirmation { challenge: i64 },
+    /// A change waits: how to cancel it, and the digits that approve it.
+    Announced { change_id: Uuid },
+    /// Further digits that approve a change.
+    Digits { change_id: Uuid, challenge: i64 },
+    /// A change was made.
+    Done { change_id: Uuid },
+}
+
+impl Notice {
+    /// Kind, change and challenge as the table has them. An announcement carries the change's first digits.
+    const fn columns(self) -> (&'static str, Option<Uuid>, i64) {
+        match self {
+            Self::Confirmation { challenge } => ("contact-confirmation", None, challenge),
+            Self::Announced { change_id } => ("change-announced", Some(change_id), 1),
+            Self::Digits { change_id, challenge } => ("change-digits", Some(change_id), challenge),
+            Self::Done { change_id } => ("change-done", Some(change_id), 0),
+        }
+    }
+}
+
+/// Asks for one message to one contact.
+pub(super) async fn insert(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    contact: Uuid,
+    notice: Notice,
+    now_ms: i64,
+    expires_at_ms: i64,
+) -> Result<(), StoreError> {
+    let (kind, change_id, challenge) = notice.columns();
+    sqlx::query(
+        "INSERT INTO notices (id, account_id, contact_id, kind, change_id, challenge, created_at_ms, expires_at_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(Uuid::now_v7())
+    .bind(account)
+    .bind(contact)
+    .bind(kind)
+    .bind(change_id)
+    .bind(challenge)
+    .bind(now_ms)
+    .bind(expires_at_ms)
+    .execute(write)
+    .await?;
+    Ok(())
+}
