@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use otp_core::{chain, http, metrics::Recorder, seal::{Keyring, Resealing}, store::Store, tasks::Tasks};
+use otp_core::{
+    chain, http,
+    metrics::Recorder,
+    seal::{Keyring, Resealing},
+    store::Store,
+    tasks::Tasks,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -11,8 +17,8 @@ use crate::{
     api::{self, App},
     chain_view::{ChainView, Watched},
     changes,
-    config::Config,
-    issuing::{Issuer, Parts},
+    config::{Config, SponsorConfig},
+    issuing::{Issuer, Parts, Sponsor, SponsorDesk},
     signer,
 };
 
@@ -30,6 +36,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let token = http::write_admin_token(&config.http.admin_token_file)
         .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
     let parts = open(&config, store.clone()).await?;
+    let (sponsor, desk) = open_sponsor(config.sponsor, &parts).await?.unzip();
     let app = App::new(api::Parts {
         store: store.clone(),
         keyring: parts.keyring.clone(),
@@ -40,6 +47,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         session: config.session,
         node: parts.node.clone(),
         wake: parts.wake.clone(),
+        sponsor: desk,
         shutdown: shutdown.clone(),
     });
     let (written, stop_store) = (store.clone(), shutdown.clone());
@@ -56,7 +64,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (changing, stop_changes) = (store.clone(), shutdown.clone());
     tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
-    spawn_chain_side(&mut tasks, parts, &shutdown);
+    spawn_chain_side(&mut tasks, parts, sponsor, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));
     tracing::info!(%listen, %admin_listen, "relayer serves");
     let outcome = tasks.join().await;
@@ -92,6 +100,17 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
     })
 }
 
+/// The sponsor's key, where one is configured. It must not be the issuer's: two sequences of nonces over one account would
+/// each take the other's.
+async fn open_sponsor(config: Option<SponsorConfig>, parts: &Parts) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
+    let Some(config) = config else { return Ok(None) };
+    let signer = signer::open(&config.signer, parts.chain.deployment.chain_id).await.context("sponsor")?;
+    if signer.address() == parts.signer.address() {
+        bail!("the sponsor's key is the issuer's: make one of its own with `relayer keystore` and fund it");
+    }
+    Ok(Some(Sponsor::new(parts, signer, config)))
+}
+
 /// New data keys are loaded, and what stands under older ones is sealed anew.
 fn spawn_keys(tasks: &mut Tasks, parts: &Parts, shutdown: &CancellationToken) {
     let (keyring, stop) = (parts.keyring.clone(), shutdown.clone());
@@ -109,7 +128,7 @@ fn spawn_keys(tasks: &mut Tasks, parts: &Parts, shutdown: &CancellationToken) {
 }
 
 /// View and issuing start once the node is known to be the right one; until then issuance answers 503.
-fn spawn_chain_side(tasks: &mut Tasks, parts: Parts, shutdown: &CancellationToken) {
+fn spawn_chain_side(tasks: &mut Tasks, parts: Parts, sponsor: Option<Sponsor>, shutdown: &CancellationToken) {
     let (chain, node, view) = (parts.chain.clone(), parts.node.clone(), parts.view.clone());
     let checked = CancellationToken::new();
     let (go, stop) = (checked.clone(), shutdown.clone());
@@ -122,6 +141,16 @@ fn spawn_chain_side(tasks: &mut Tasks, parts: Parts, shutdown: &CancellationToke
         view.follow(node, chain.poll, stop).await;
         Ok(())
     });
+    if let Some(sponsor) = sponsor {
+        let (go, stop) = (checked.clone(), shutdown.clone());
+        tasks.spawn("sponsoring", async move {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = go.cancelled() => {}
+            }
+            Ok(sponsor.run(stop).await?)
+        });
+    }
     let stop = shutdown.clone();
     tasks.spawn("issuing", async move {
         tokio::select! {

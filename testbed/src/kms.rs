@@ -13,6 +13,9 @@ use aws_sdk_kms::{
     types::{KeySpec, KeyUsageType},
 };
 
+use serde::{Deserialize, Serialize};
+use url::Url;
+
 use crate::{
     ports,
     service::{Probe, Service, Spec},
@@ -22,6 +25,39 @@ use crate::{
 const REGION: &str = "us-east-1";
 /// Any will do: the stand-in asks for none.
 const CREDENTIAL: &str = "stand-in";
+
+/// What goes wrong; `testbed/kms/server.py` says more. The default is nothing.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Switches {
+    /// Every call takes so much longer, in milliseconds.
+    pub latency_ms: u64,
+    /// So many of the next calls are throttled; -1 is all.
+    pub throttle: i64,
+    /// Every key is disabled.
+    pub disabled: bool,
+    /// Signatures are another key's.
+    pub wrong_key: bool,
+    /// Which s signatures have.
+    pub s: SValue,
+}
+
+/// Which of a signature's two s is given out.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SValue {
+    /// High in about half of all, as in AWS.
+    #[default]
+    AsSigned,
+    /// The one that chains refuse.
+    High,
+    /// The one that chains take.
+    Low,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    signatures: u64,
+}
 
 /// A running stand-in with one signing key.
 pub struct Kms {
@@ -66,8 +102,27 @@ impl Kms {
         let key_id = made.await?.key_metadata.context("KMS made no key")?.key_id;
         let address = AwsSigner::new(client.clone(), key_id.clone(), None).await?.address();
         let kms = Self { service, key_id, address, client, endpoint: url.to_string() };
-        let _ = latency_ms;
+        kms.set(Switches { latency_ms: latency_ms.into(), ..Switches::default() }).await?;
         Ok(kms)
+    }
+
+    /// Sets all switches.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn set(&self, switches: Switches) -> Result<()> {
+        let url = Url::parse(&self.endpoint)?.join("switches")?;
+        reqwest::Client::new().post(url).json(&switches).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// How many signatures it made.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn signatures(&self) -> Result<u64> {
+        let url = Url::parse(&self.endpoint)?.join("switches")?;
+        Ok(reqwest::get(url).await?.json::<Counted>().await?.signatures)
     }
 
     /// What a process that uses the stand-in needs in its environment.

@@ -18,6 +18,7 @@ mod pages;
 mod paths;
 mod session;
 mod siwe;
+mod sponsor;
 mod streams;
 mod turns;
 mod unlock;
@@ -51,6 +52,7 @@ use self::{siwe::contract::ContractCheck, streams::Streams, tokens::Tokens, turn
 use crate::{
     chain_view::ChainView,
     config::{ContactsConfig, HttpConfig, OtpConfig, SessionConfig},
+    issuing::SponsorDesk,
 };
 
 /// How long a handler may take; a stream's body is not under it.
@@ -79,6 +81,8 @@ pub struct Parts {
     pub node: Node,
     /// Notified after each request that was stored.
     pub wake: Arc<Notify>,
+    /// Pays for verifications, where that is configured.
+    pub sponsor: Option<SponsorDesk>,
     /// Ends the event streams.
     pub shutdown: CancellationToken,
 }
@@ -90,9 +94,9 @@ pub struct App {
     tokens: Arc<Tokens>,
     turns: Arc<Turns>,
     streams: Arc<Streams>,
+    contracts: Arc<ContractCheck>,
 }
 
-    contracts: Arc<ContractCheck>,
 impl App {
     /// Puts the parts together.
     #[must_use]
@@ -144,6 +148,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/otps/{id}", get(view::show))
         .route("/v1/otps/{id}/events", get(events::follow))
         .route("/v1/otps/{id}/unlock", post(unlock::unlock))
+        .route("/v1/otps/{id}/sponsor", post(sponsor::sponsor))
         .route("/v1/otps/{id}/report", post(links::report))
         .merge(pages::routes())
         .route("/livez", get(http::livez))

@@ -39,7 +39,7 @@ pub(super) async fn unlock(
     let story = own_story(&app, &session, id).await?;
     let (issuance, issued) = unlockable(&story, app.chain_time_s())?;
     let code = derive(&app, &session, &story, issuance).await?;
-    let proof = proof(&app, &story, issuance).await?;
+    let ticket = ticket(&app, &story, issuance).await?;
     match app.store.begin_attempt(session.account_id, id, now_ms()).await? {
         Attempt::Locked => Err(locked()),
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
@@ -48,7 +48,7 @@ pub(super) async fn unlock(
             app.store.settle_attempt(id, guess, right, now_ms()).await?;
             tracing::info!(otp_id = %id, right, attempts_left, "digits compared");
             if right {
-                unlocked(&app, &story, issuance, issued, &code, proof)
+                unlocked(&app, &story, issued, &code, ticket)
             } else {
                 app.tell_if_locked(session.account_id).await?;
                 Err(wrong_digits(attempts_left.into()))
@@ -58,13 +58,13 @@ pub(super) async fn unlock(
 }
 
 /// The request, where this very session made it.
-async fn own_story(app: &App, session: &Session, id: Uuid) -> Result<Story, Problem> {
+pub(super) async fn own_story(app: &App, session: &Session, id: Uuid) -> Result<Story, Problem> {
     let story = app.store.story(session.account_id, id).await?;
     story.filter(|story| story.session_id == session.id).ok_or_else(Problem::not_found)
 }
 
 /// Refuses what cannot be unlocked now. A lock is told first: it holds for good, whatever the chain says.
-fn unlockable(story: &Story, head_s: u64) -> Result<(&Issuance, &Issued), Problem> {
+pub(super) fn unlockable(story: &Story, head_s: u64) -> Result<(&Issuance, &Issued), Problem> {
     if story.locked_at_ms.is_some() {
         return Err(locked());
     }
@@ -89,7 +89,7 @@ pub(super) async fn seed(app: &App, account_id: Uuid) -> Result<Seed, Problem> {
     Seed::from_bytes(&opened).ok_or_else(|| Problem::internal(&"a seed of another length"))
 }
 
-async fn derive(app: &App, session: &Session, story: &Story, issuance: &Issuance) -> Result<Code, Problem> {
+pub(super) async fn derive(app: &App, session: &Session, story: &Story, issuance: &Issuance) -> Result<Code, Problem> {
     let slot = Slot {
         deployment: app.deployment(),
         issuer: issuance.issuer,
@@ -117,6 +117,17 @@ async fn proof(app: &App, story: &Story, issuance: &Issuance) -> Result<Vec<B256
     })
 }
 
+/// What a contract is shown of a code beside the code.
+pub(super) async fn ticket(app: &App, story: &Story, issuance: &Issuance) -> Result<IOtpVerifier::Ticket, Problem> {
+    Ok(IOtpVerifier::Ticket {
+        id: issuance.on_chain_id,
+        issuer: issuance.issuer,
+        purpose: story.purpose.bytes32(),
+        serial: U40::try_from(issuance.serial).map_err(|e| Problem::internal(&e))?,
+        proof: proof(app, story, issuance).await?,
+    })
+}
+
 fn locked() -> Problem {
     let detail = "too many wrong digits: this code stays locked, ask for a new one";
     Problem::new(StatusCode::LOCKED, "locked", "Locked", detail)
@@ -125,20 +136,12 @@ fn locked() -> Problem {
 fn unlocked(
     app: &App,
     story: &Story,
-    issuance: &Issuance,
     issued: &Issued,
     code: &Code,
-    proof: Vec<B256>,
+    ticket: IOtpVerifier::Ticket,
 ) -> Result<Response, Problem> {
     let deployment = app.deployment();
     let text = code.expose();
-    let ticket = IOtpVerifier::Ticket {
-        id: issuance.on_chain_id,
-        issuer: issuance.issuer,
-        purpose: story.purpose.bytes32(),
-        serial: U40::try_from(issuance.serial).map_err(|e| Problem::internal(&e))?,
-        proof,
-    };
     let mut body = json!({
         "code": text.as_str(),
         "codeHash": code.hash(),
@@ -147,7 +150,7 @@ fn unlocked(
             "id": ticket.id,
             "issuer": ticket.issuer.to_checksum(None),
             "purpose": ticket.purpose,
-            "serial": issuance.serial,
+            "serial": ticket.serial.to::<u64>(),
             "proof": ticket.proof,
         },
         "verifier": deployment.verifier.to_checksum(None),

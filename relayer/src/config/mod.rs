@@ -7,6 +7,7 @@ mod http;
 mod issue;
 mod keys;
 mod otp;
+mod sponsor;
 
 mod session;
 use std::{
@@ -28,6 +29,7 @@ pub use self::{
     keys::SignerConfig,
     session::SessionConfig,
     otp::OtpConfig,
+    sponsor::SponsorConfig,
 };
 
 const PREFIX: &str = "OTP_RELAYER";
@@ -55,6 +57,8 @@ pub struct Config {
     pub contacts: ContactsConfig,
     /// Batching, fees, deadlines.
     pub issue: IssueConfig,
+    /// Who pays for verifications, if anybody.
+    pub sponsor: Option<SponsorConfig>,
     /// `tracing` filter.
     pub log_filter: String,
 }
@@ -90,6 +94,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let otp = otp::read(reader);
     let contacts = contacts::read(reader);
     let issue = issue::read(reader);
+    let sponsor = sponsor::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
         chain: chain?,
@@ -102,6 +107,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         otp: otp?,
         contacts: contacts?,
         issue: issue?,
+        sponsor: sponsor?,
         log_filter: log_filter?,
     })
 }

@@ -79,7 +79,6 @@ pub(crate) fn name(error: &OtpVerifierErrors) -> &'static str {
 mod tests {
     use alloy::{
         hex,
-        rpc::json_rpc::ErrorPayload,
         sol_types::SolError,
         transports::{RpcError, TransportErrorKind},
     };
@@ -88,9 +87,8 @@ mod tests {
     use super::*;
 
     fn answered(message: &str, data: Option<&str>) -> Refusal {
-        let data = data.map(|data| serde_json::value::to_raw_value(data).unwrap());
-        let payload = ErrorPayload { code: -32000, message: message.to_owned().into(), data };
-        Refusal::from(&RpcError::ErrorResp(payload))
+        let answer = serde_json::json!({ "code": -32000, "message": message, "data": data });
+        Refusal::from(&RpcError::ErrorResp(serde_json::from_value(answer).unwrap()))
     }
 
     #[test]

@@ -23,6 +23,7 @@ use otp_core::{
 
 use super::{
     Head, IssuingError, Refusal,
+    blank::{full_input, with_code, without_code},
     sender::{Sender, TRANSFER_GAS},
     transaction::{Draft, Fees, RAISES_PERCENT},
 };
@@ -223,10 +224,13 @@ impl Sender {
     async fn replace(&self, call: &OpenCall, head: Head, cancel: bool) -> Result<(), IssuingError> {
         let Some(last) = call.transactions.last() else { return Ok(()) };
         let Some(former) = decode(last).filter(|_| self.signer.is_some()) else { return self.publish(call).await };
+        let code = self.ground.code_of(call).await?;
         let draft = if cancel {
             Draft { to: self.lease.sender, ..self.draft(call.nonce, TRANSFER_GAS, Bytes::new()) }
         } else if let Some(to) = former.to() {
-            Draft { to, ..self.draft(call.nonce, former.gas_limit(), self.full_input(call, former.input())?) }
+            let input =
+                code.as_ref().map_or_else(|| Ok(former.input().clone()), |code| full_input(former.input(), code))?;
+            Draft { to, ..self.draft(call.nonce, former.gas_limit(), input) }
         } else {
             return Ok(());
         };
@@ -238,7 +242,8 @@ impl Sender {
             };
             let kind = if cancel { "cancel" } else { call.contents.name() };
             let next = self.sign(&draft, fees, kind).await?;
-            let stored = SignedTransaction { raw: self.without_code(call, &next.raw)?, ..next.clone() };
+            let raw = code.as_ref().map_or_else(|| next.raw.clone(), |code| without_code(&next.raw, code));
+            let stored = SignedTransaction { raw, ..next.clone() };
             self.ground.store.add_transaction(self.lease, call.id, &stored).await?;
             metrics::counter!(TRANSACTIONS_REPLACED, "kind" => kind).increment(1);
             let max_fee_wei = fees.max_fee_wei;
@@ -253,9 +258,12 @@ impl Sender {
 
     /// Sends every form of a call, oldest first: which of them a pool has kept is its own business.
     pub(super) async fn publish(&self, call: &OpenCall) -> Result<(), IssuingError> {
+        let code = self.ground.code_of(call).await?;
         for form in &call.transactions {
-            let raw = self.with_code(call, &form.raw)?;
-            let _ = self.send(&raw, form.hash).await;
+            let _ = match &code {
+                Some(code) => self.send(&with_code(form, code)?, form.hash).await,
+                None => self.send(&form.raw, form.hash).await,
+            };
         }
         Ok(())
     }

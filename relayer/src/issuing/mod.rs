@@ -12,6 +12,7 @@ mod follow;
 mod lease;
 mod revoke;
 mod sender;
+mod sponsor;
 mod transaction;
 
 use std::{
@@ -31,7 +32,10 @@ use otp_core::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::failure::Refusal;
+pub use self::{
+    failure::Refusal,
+    sponsor::{NotSponsored, Sponsor, SponsorDesk, Sponsored},
+};
 use self::{
     follow::TOO_LATE,
     sender::{Ground, Sender},
@@ -66,6 +70,9 @@ pub enum IssuingError {
     /// The key is not this process's.
     #[error("nothing can be signed with a key that is not held")]
     NoSigner,
+    /// A code cannot be derived: its account was erased, or the row is damaged.
+    #[error("the code of a call cannot be derived")]
+    NoCode,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

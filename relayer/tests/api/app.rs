@@ -86,6 +86,7 @@ pub(crate) struct TestApp {
     pub(crate) view: ChainView,
     pub(crate) wake: Arc<Notify>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) sponsor: Option<relayer::issuing::SponsorDesk>,
     pub(crate) issuer: PrivateKeySigner,
     pub(crate) guardian: PrivateKeySigner,
     pub(crate) folder: tempfile::TempDir,
@@ -191,6 +192,7 @@ impl TestApp {
             view,
             wake: Arc::default(),
             shutdown: CancellationToken::new(),
+            sponsor: None,
             issuer,
             guardian,
             folder,
@@ -221,6 +223,7 @@ impl TestApp {
             session: SessionConfig { ttl: setup.session_ttl, public_urls: vec![PUBLIC_URL.parse().unwrap()] },
             node: setup.node.clone().unwrap_or_else(|| self.anvil.node.clone()),
             wake: self.wake.clone(),
+            sponsor: self.sponsor.clone(),
             shutdown: self.shutdown.clone(),
         });
         self.url = self.listen(api::router(state.clone())).await;

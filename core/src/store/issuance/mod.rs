@@ -9,11 +9,12 @@ mod outcome;
 mod revocations;
 mod rows;
 mod types;
+mod verifications;
 
 use alloy::primitives::Address;
 
 use self::rows::QueuedRow;
-pub use self::{revocations::*, types::*};
+pub use self::{revocations::*, types::*, verifications::*};
 use super::{Store, StoreError, Write, column};
 use crate::{clock::now_ms, id::Purpose};
 
