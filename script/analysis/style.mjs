@@ -47,7 +47,7 @@ function reasonsOfRules() {
 // In words on the same line, as a comment on the line after, or as one a few lines before, which may speak for several.
 function reasonsInFile(file) {
   const lines = readFileSync(file, 'utf8').split('\n');
-  const isReason = (line) => /\/\/\/? (?!solhint-|forge-lint)\S/.test(line ?? '');
+  const isReason = (line) => /(?<!\/)\/\/ (?!solhint-|forge-lint)\S|\/\/\/ (@dev|[^@])/.test(line ?? '');
   lines.forEach((line, i) => {
     if (!/(solhint|forge-lint)[-:] ?disable/.test(line)) return;
     const after = `${line.replace(/\/\/ (solhint|forge-lint).*/, '')}${lines[i + 1]}`;
