@@ -11,6 +11,7 @@ use std::{
 use alloy::primitives::Address;
 use lettre::message::Mailbox;
 use otp_core::{
+    chain::RpcConfig,
     config::{Faults, KnownKey, Reader},
     seal::KeysConfig,
     id::Deployment,
@@ -46,12 +47,10 @@ pub struct Config {
 pub struct ChainConfig {
     /// `chain.id` and `chain.verifier`.
     pub deployment: Deployment,
-    /// `chain.rpc_url`
-    pub rpc_url: Url,
+    /// `chain.rpc_urls` and how they are asked.
+    pub rpc: RpcConfig,
     /// `chain.deployment_block`: the verifier's first block, from which its logs are read.
     pub deployment_block: u64,
-    /// `chain.rpc_timeout_ms`
-    pub rpc_timeout: Duration,
     /// `chain.poll_ms`: how often a new head is asked for.
     pub poll: Duration,
     /// `chain.max_head_age_ms`: how far the head's timestamp may lie behind this server's clock.
@@ -179,19 +178,17 @@ fn read(reader: &mut Reader) -> Option<Config> {
 fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let chain_id = reader.required("chain.id");
     let verifier: Option<Address> = reader.required("chain.verifier");
-    let rpc_url = reader.required("chain.rpc_url");
+    let rpc = RpcConfig::read(reader, "10000");
     let deployment_block = reader.required("chain.deployment_block");
     let deployment_block = reader.bounded("chain.deployment_block", deployment_block, 1..=u64::from(u32::MAX));
-    let rpc_timeout = reader.millis("chain.rpc_timeout_ms", "10000", 1..=120_000);
     let poll = reader.millis("chain.poll_ms", "500", 10..=60_000);
     let max_head_age = reader.millis("chain.max_head_age_ms", "60000", 1_000..=86_400_000);
     let range_blocks = reader.within("chain.range_blocks", "2000", 1..=100_000);
     let confirmations = reader.within("chain.confirmations", "0", 0..=10_000);
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
-        rpc_url: rpc_url?,
+        rpc: rpc?,
         deployment_block: deployment_block?,
-        rpc_timeout: rpc_timeout?,
         poll: poll?,
         max_head_age: max_head_age?,
         range_blocks: range_blocks?,
@@ -295,7 +292,7 @@ mod tests {
     use super::*;
 
     const LEAST: &str = "[chain]\nid = 31337\nverifier = '0x0000000000000000000000000000000000000001'\n\
-        rpc_url = 'http://127.0.0.1:8545'\ndeployment_block = 1\n\
+        rpc_urls = ['http://127.0.0.1:8545']\ndeployment_block = 1\n\
         [http]\npublic_url = 'http://127.0.0.1:8090/'\n\
         [mail]\nsmtp_host = '127.0.0.1'\nsecurity = 'none'\nfrom = 'Codes <codes@otp.example>'\n";
 

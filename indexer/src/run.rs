@@ -76,16 +76,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: CancellationToken) -> anyhow::Result<()> {
     let chain = config.chain.clone();
-    let node = chain::connect(&chain.rpc_url, chain.rpc_timeout)?;
+    let (node, pool) = chain::connect(&chain.rpc, chain.deployment.chain_id)?;
+    let (watched, stop) = (pool.clone(), shutdown.clone());
     let source = Source::new(node.clone(), chain.deployment.verifier);
     let (progress, due) = (shared.progress.clone(), shared.due.clone());
     let tail = Tail::new(source, shared.store.clone(), shared.outbox.clone(), chain.clone(), progress, due);
     tasks.spawn("tail", async move {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            usable = chain::wait_until_usable(&node, &chain.rpc_url, &chain.deployment) => usable?,
+            usable = chain::wait_until_usable(&node, &pool, &chain.deployment) => usable?,
         }
         tail.run(shutdown).await
+    });
+    tasks.spawn("nodes", async move {
+        watched.watch(stop).await;
+        Ok(())
     });
     Ok(())
 }

@@ -24,7 +24,7 @@ use otp_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// One call may be lost on the way; the next one that fails says that the node is gone.
+/// One answer may be an error, as near a reorg; that no node answers needs no second time.
 const FORGIVEN_FAILURES: u32 = 1;
 
 /// A purpose's policy as the contract has it.
@@ -93,7 +93,7 @@ pub struct ChainView {
 }
 
 impl ChainView {
-    /// A view that counts as unavailable until its first answer, and again after two failures in a row or `fresh_for`
+    /// A view that counts as unavailable until its first answer, and again where no node is left, after two failures in a row or `fresh_for`
     /// after its last answer, whichever comes first.
     #[must_use]
     pub fn new(watched: Watched) -> Self {
@@ -206,8 +206,8 @@ impl ChainView {
         let mut told = None;
         loop {
             if let Err(error) = self.look(&node).await {
-                self.write().failures += 1;
-                tracing::warn!(%error, "the node did not answer");
+                self.write().failures += if error.is_unreachable() { FORGIVEN_FAILURES + 1 } else { 1 };
+                tracing::warn!(%error, "no node gave a good answer");
             }
             let now = self.available();
             if told != Some(now) {
@@ -226,7 +226,7 @@ impl ChainView {
         match now {
             Ok(()) => tracing::info!(%issuer, "issuance is possible"),
             Err(Unavailable::Chain) => {
-                tracing::warn!("issuance stops: the node cannot be reached or stands still; check chain.rpc_url")
+                tracing::warn!("issuance stops: no node can be reached, or the chain stands still; check chain.rpc_urls")
             }
             Err(Unavailable::Paused) => {
                 tracing::warn!(verifier = %deployment.verifier, "issuance stops: the contract is paused")
@@ -268,4 +268,16 @@ pub enum RefreshError {
     /// A contract call.
     #[error("contract call failed: {0}")]
     Contract(#[from] alloy::contract::Error),
+}
+
+impl RefreshError {
+    /// Whether no node is left to ask.
+    fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Rpc(error) | Self::Contract(alloy::contract::Error::TransportError(error)) => {
+                chain::is_unreachable(error)
+            }
+            Self::Contract(_) => false,
+        }
+    }
 }

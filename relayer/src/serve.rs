@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use otp_core::{
-    chain, http,
+    chain::{self, Pool},
+    http,
     metrics::Recorder,
     seal::{Keyring, Resealing},
     store::Store,
@@ -35,7 +36,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
     let token = http::write_admin_token(&config.http.admin_token_file)
         .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
-    let parts = open(&config, store.clone()).await?;
+    let (parts, pool) = open(&config, store.clone()).await?;
     let (sponsor, desk) = open_sponsor(config.sponsor, &parts).await?.unzip();
     let app = App::new(api::Parts {
         store: store.clone(),
@@ -64,7 +65,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (changing, stop_changes) = (store.clone(), shutdown.clone());
     tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
-    spawn_chain_side(&mut tasks, parts, sponsor, &shutdown);
+    spawn_chain_side(&mut tasks, parts, sponsor, pool, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));
     tracing::info!(%listen, %admin_listen, "relayer serves");
     let outcome = tasks.join().await;
@@ -72,7 +73,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     outcome
 }
 
-async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
+async fn open(config: &Config, store: Store) -> anyhow::Result<(Parts, Pool)> {
     let deployment = config.chain.deployment;
     if store.follows_another(&deployment).await? {
         bail!("the database holds another deployment's events: set store.path to a file of its own");
@@ -87,17 +88,19 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<Parts> {
         fresh_for: config.chain.fresh_for,
         max_head_age: config.chain.max_head_age,
     };
-    Ok(Parts {
+    let (node, pool) = chain::connect(&config.chain.rpc, deployment.chain_id)?;
+    let parts = Parts {
         store,
         store_path: config.store_path.clone(),
         keyring: Arc::new(keyring),
-        node: chain::connect(&config.chain.rpc_url, config.chain.rpc_timeout)?,
+        node,
         chain: config.chain.clone(),
         issue: config.issue.clone(),
         view: ChainView::new(watched),
         signer,
         wake: Arc::new(Notify::new()),
-    })
+    };
+    Ok((parts, pool))
 }
 
 /// The sponsor's key, where one is configured. It must not be the issuer's: two sequences of nonces over one account would
@@ -127,15 +130,26 @@ fn spawn_keys(tasks: &mut Tasks, parts: &Parts, shutdown: &CancellationToken) {
     });
 }
 
-/// View and issuing start once the node is known to be the right one; until then issuance answers 503.
-fn spawn_chain_side(tasks: &mut Tasks, parts: Parts, sponsor: Option<Sponsor>, shutdown: &CancellationToken) {
+/// View and issuing start once a node is known to be the right one; until then issuance answers 503.
+fn spawn_chain_side(
+    tasks: &mut Tasks,
+    parts: Parts,
+    sponsor: Option<Sponsor>,
+    pool: Pool,
+    shutdown: &CancellationToken,
+) {
     let (chain, node, view) = (parts.chain.clone(), parts.node.clone(), parts.view.clone());
     let checked = CancellationToken::new();
     let (go, stop) = (checked.clone(), shutdown.clone());
+    let (watched, stop_watching) = (pool.clone(), shutdown.clone());
+    tasks.spawn("nodes", async move {
+        watched.watch(stop_watching).await;
+        Ok(())
+    });
     tasks.spawn("chain view", async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            usable = chain::wait_until_usable(&node, &chain.rpc_url, &chain.deployment) => usable?,
+            usable = chain::wait_until_usable(&node, &pool, &chain.deployment) => usable?,
         }
         go.cancel();
         view.follow(node, chain.poll, stop).await;

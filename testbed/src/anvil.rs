@@ -1,15 +1,16 @@
 //! A chain of our own: anvil with a block each second, as a real chain has them; automatic mining would hide every wait.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use alloy::{
     primitives::{Address, U256, utils::parse_ether},
-    providers::Provider,
+    providers::{Provider, ProviderBuilder},
+    rpc::client::RpcClient,
     signers::local::PrivateKeySigner,
+    transports::http::Http,
 };
 use anyhow::{Context, Result};
-use otp_core::chain::{self, Node};
-use std::time::Duration;
+use otp_core::chain::Node;
 use url::Url;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     tools,
 };
 
+const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// What each account is given, in ether.
 const FUNDS: &str = "10000";
 
@@ -31,12 +33,14 @@ pub struct Anvil {
     pub node: Node,
 }
 
-/// A provider whose calls end within ten seconds.
+/// A provider of this one node, whose calls end in time; without what the daemons put between themselves and a node.
 ///
 /// # Errors
 /// When no HTTP client can be built on this machine.
 pub fn connect(url: &Url) -> Result<Node> {
-    Ok(chain::connect(url, Duration::from_secs(10))?)
+    let http = reqwest::Client::builder().timeout(CALL_WITHIN).build()?;
+    let client = RpcClient::new(Http::with_client(http, url.clone()), true);
+    Ok(ProviderBuilder::default().connect_client(client))
 }
 
 impl Anvil {

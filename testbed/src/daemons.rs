@@ -70,7 +70,7 @@ impl Setting<'_> {
 
     fn shared(&self, more_of_chain: &str) -> String {
         format!(
-            "[chain]\nid = {id}\nverifier = \"{verifier}\"\nrpc_url = \"{rpc_url}\"\npoll_ms = 100\n{more_of_chain}\
+            "[chain]\nid = {id}\nverifier = \"{verifier}\"\nrpc_urls = [\"{rpc_url}\"]\npoll_ms = 100\n{more_of_chain}\
              [store]\npath = {database:?}\n[keys]\nfile = {master:?}\n",
             id = self.deployment.chain_id,
             verifier = self.deployment.verifier,

@@ -79,7 +79,7 @@ async fn another_chain_id_or_no_contract_ends_with_a_line_that_says_so() {
     let wrong_chain = write_config(&world, &text.replace("id = 31337", "id = 1"));
     let (code, log) = end(spawn(&wrong_chain)).await;
     assert_eq!(code, Some(1));
-    assert!(log.contains("serves chain 31337, chain.id is 1"), "{log}");
+    assert!(log.contains("no node of chain.rpc_urls serves chain 1:"), "{log}");
     let nothing = "0x00000000000000000000000000000000000000ff";
     let verifier = world.chain.deployment.verifier.to_string();
     let no_contract = write_config(&world, &text.replace(&verifier, nothing));

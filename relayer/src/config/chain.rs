@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use otp_core::{chain::RpcUrl, config::Reader, id::Deployment};
-use url::Url;
+use otp_core::{chain::RpcConfig, config::Reader, id::Deployment};
 
 /// `chain.*`
 #[derive(Debug, Clone)]
 pub struct ChainConfig {
     /// `chain.id` and `chain.verifier`.
     pub deployment: Deployment,
-    /// `chain.rpc_url`
-    pub rpc_url: Url,
-    /// `chain.rpc_timeout_ms`
-    pub rpc_timeout: Duration,
+    /// `chain.rpc_urls` and how they are asked.
+    pub rpc: RpcConfig,
     /// `chain.poll_ms`: how often head, policies and receipts are asked for.
     pub poll: Duration,
     /// `chain.fresh_ms`: how old the node's last answer may be while issuance goes on.
@@ -26,8 +23,8 @@ pub struct ChainConfig {
 pub(super) fn read(reader: &mut Reader) -> Option<ChainConfig> {
     let chain_id = reader.required("chain.id");
     let verifier: Option<Address> = reader.required("chain.verifier");
-    let rpc_url: Option<RpcUrl> = reader.required("chain.rpc_url");
-    let rpc_timeout = reader.millis("chain.rpc_timeout_ms", "10000", 1..=120_000);
+    // Below chain.fresh_ms, so that one node that hangs stops nothing where there is another.
+    let rpc = RpcConfig::read(reader, "4000");
     let poll = reader.millis("chain.poll_ms", "500", 10..=60_000);
     let fresh_for = reader.millis("chain.fresh_ms", "5000", 100..=600_000);
     let max_head_age = reader.millis("chain.max_head_age_ms", "60000", 1_000..=86_400_000);
@@ -38,8 +35,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<ChainConfig> {
     }
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
-        rpc_url: rpc_url?.0,
-        rpc_timeout: rpc_timeout?,
+        rpc: rpc?,
         poll: poll?,
         fresh_for: fresh_for?,
         max_head_age: max_head_age?,

@@ -10,6 +10,7 @@ use alloy::{
     sol_types::SolEventInterface,
 };
 use otp_core::{
+    chain::RpcConfig,
     contract::OtpVerifier::OtpVerifierEvents as Logged,
     store::{Block, ChainEvent, EventKind, Facts, Outbox, Place},
 };
@@ -31,8 +32,7 @@ impl TestApp {
             node: self.anvil.node.clone(),
             chain: ChainConfig {
                 deployment: self.deployment,
-                rpc_url: self.anvil.url.clone(),
-                rpc_timeout: Duration::from_secs(10),
+                rpc: RpcConfig::one(self.anvil.url.clone()),
                 poll: Duration::from_millis(50),
                 fresh_for: Duration::from_secs(10),
                 max_head_age: Duration::from_secs(86_400),

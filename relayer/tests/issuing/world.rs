@@ -149,8 +149,7 @@ impl World {
             node: self.anvil.node.clone(),
             chain: ChainConfig {
                 deployment,
-                rpc_url: self.anvil.url.clone(),
-                rpc_timeout: Duration::from_secs(10),
+                rpc: otp_core::chain::RpcConfig::one(self.anvil.url.clone()),
                 poll: Duration::from_millis(50),
                 fresh_for: Duration::from_secs(10),
                 max_head_age: Duration::from_secs(86_400),

@@ -1,6 +1,6 @@
 //! anvil with the verifier behind a proxy; every role is anvil's first account, the issuer its second.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
 
 use alloy::{
     network::TransactionBuilder,
@@ -10,7 +10,7 @@ use alloy::{
     sol_types::{SolCall, SolValue},
 };
 use otp_core::{
-    chain::{Node, connect},
+    chain::{self, Node, RpcConfig},
     contract::{
         IOtpVerifier::{Policy, Ticket},
         OtpVerifier::{self, initializeCall, setPolicyCall},
@@ -52,7 +52,7 @@ impl Chain {
     pub(crate) async fn start_at(timestamp: Option<u64>) -> Self {
         let arguments = timestamp.map(|timestamp| ["--timestamp".to_owned(), timestamp.to_string()]);
         let (anvil, url) = anvil(arguments.as_slice().as_flattened());
-        let node = connect(&url.parse().unwrap(), Duration::from_secs(10)).unwrap();
+        let node = connect(&url);
         let accounts: Vec<Address> = node.get_accounts().await.unwrap();
         let [governor, issuer, stranger] = accounts[..3] else { panic!("anvil has accounts") };
         let deployment = Deployment { chain_id: 31_337, verifier: Address::ZERO };
@@ -127,7 +127,7 @@ impl Chain {
         let block = self.head().await - depth;
         let arguments = ["--fork-url", &self.url, "--fork-block-number", &block.to_string()].map(str::to_owned);
         let (anvil, url) = anvil(&arguments);
-        let node = connect(&url.parse().unwrap(), Duration::from_secs(10)).unwrap();
+        let node = connect(&url);
         node.raw_request::<_, Value>("anvil_mine".into(), json!([format!("{depth:#x}")])).await.unwrap();
         Fork { _anvil: anvil, url }
     }
@@ -139,6 +139,10 @@ impl Chain {
     pub(crate) async fn head(&self) -> u64 {
         self.node.get_block_number().await.unwrap()
     }
+}
+
+fn connect(url: &str) -> Node {
+    chain::connect(&RpcConfig::one(url.parse().unwrap()), 31_337).unwrap().0
 }
 
 fn anvil(arguments: &[String]) -> (Process, String) {

@@ -122,7 +122,7 @@ impl World {
         let path = self.folder.path().display();
         let (id, verifier) = (self.chain.deployment.chain_id, self.chain.deployment.verifier);
         format!(
-            "[chain]\nid = {id}\nverifier = '{verifier}'\nrpc_url = '{rpc_url}'\ndeployment_block = {}\npoll_ms = 50\n\
+            "[chain]\nid = {id}\nverifier = '{verifier}'\nrpc_urls = ['{rpc_url}']\ndeployment_block = {}\npoll_ms = 50\n\
              rpc_timeout_ms = 5000\nrange_blocks = 64\n\
              [store]\npath = '{path}/otp.db'\n[keys]\nfile = '{path}/master.key'\n\
              [http]\nlisten = '127.0.0.1:{}'\nadmin_listen = '127.0.0.1:{}'\nadmin_token_file = '{path}/admin.token'\n\
@@ -138,7 +138,7 @@ impl World {
 
     pub(crate) fn tail(&self, rpc_url: &str) -> Tail {
         let config = Config::parse(&self.config_text(rpc_url, 1)).unwrap().chain;
-        let node = otp_core::chain::connect(&config.rpc_url, config.rpc_timeout).unwrap();
+        let (node, _) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
         let source = Source::new(node, config.deployment.verifier);
         Tail::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
     }
