@@ -7,5 +7,6 @@ pub mod changes;
 pub mod config;
 pub mod issuing;
 pub mod keystore;
+pub mod limits;
 pub mod serve;
 pub mod signer;

@@ -44,6 +44,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         view: parts.view.clone(),
         http: config.http,
         otp: config.otp,
+        limits: config.limits,
         contacts: config.contacts,
         session: config.session,
         node: parts.node.clone(),

@@ -15,6 +15,13 @@ use crate::{
     tools,
 };
 
+/// A stack is used by few accounts from one address, and hard: only what a request pays for everywhere is limited.
+const LIMITS: &str = "[limits]\nrequests_per_account = \"1000000/1m\"\nrequests_per_ip = \"1000000/1m\"\n\
+    requests_per_device = \"1000000/1m\"\nrequests_global = \"1000000/1m\"\ncontact_cooldown_seconds = 0\n\
+    queued_per_account = 1000000\nqueued = 1000000\nnonces_per_ip = \"1000000/1m\"\nlogins_per_ip = \"1000000/1m\"\n\
+    contact_mails_per_account = \"off\"\ncontact_mails_per_ip = \"off\"\ncontact_mails_per_destination = \"off\"\n\
+    unlocks_per_ip = \"1000000/1m\"\ntighten_above_percent = 100\n";
+
 /// What both daemons are configured from.
 pub(crate) struct Setting<'a> {
     pub(crate) folder: &'a Path,
@@ -36,7 +43,7 @@ impl Setting<'_> {
         let text = format!(
             "{shared}[signer]\nkeystore = {keystore:?}\n\
              [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
-             admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n",
+             admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n{LIMITS}",
             shared = self.shared(""),
             token = self.data("relayer-admin.token"),
             listen = loopback(self.ports.relayer()),

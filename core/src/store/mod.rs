@@ -22,6 +22,7 @@ mod notices;
 mod reports;
 mod requests;
 mod resealing;
+mod rules;
 mod sessions;
 mod status;
 mod story;
@@ -37,7 +38,7 @@ use sqlx::{
 use self::group::Group;
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, sessions::*, status::*,
+    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*,
     story::*, switches::*,
 };
 

@@ -1,14 +1,15 @@
 //! Requests for codes: accepted durably and once, and the attempts at their digits. Writer: the relayer (the batcher's
 //! part is in `issuance.rs`).
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use sqlx::{FromRow, SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
 use super::{
-    Store, StoreError, column,
+    Level, Refusal, Rules, Store, StoreError, column,
     group::Outcome,
-    guesses::{self, GuessId, Target, seconds_until},
+    guesses::{self, GuessId, Target},
+    rules,
 };
 use crate::id::Purpose;
 
@@ -44,8 +45,10 @@ pub struct NewRequest {
     pub max_attempts: u8,
     /// Now, in Unix milliseconds.
     pub now_ms: i64,
-    /// The least time since the last request to the same contact, in milliseconds.
-    pub cooldown_ms: i64,
+    /// The account that would issue.
+    pub issuer: Address,
+    /// The limits that it has to keep to.
+    pub rules: Rules,
 }
 
 /// What an accepted request is answered with, now and whenever it is sent again.
@@ -61,6 +64,8 @@ pub struct Accepted {
     pub action: B256,
     /// Unix milliseconds.
     pub created_at_ms: i64,
+    /// What the buckets hold that it took from; of a repetition nothing, since it takes nothing.
+    pub levels: Vec<Level>,
 }
 
 /// What became of a [`NewRequest`].
@@ -72,11 +77,8 @@ pub enum Submission {
     Replayed(Accepted),
     /// The key was used for other contents.
     Mismatch,
-    /// The contact was asked for a moment ago.
-    TooSoon {
-        /// When to try again, in seconds.
-        retry_after_s: u64,
-    },
+    /// Switched off, blocked, or over a limit: nothing was stored and nothing taken.
+    Refused(Refusal),
     /// Another request of the account has this reference: draw again.
     ReferenceTaken,
 }
@@ -140,6 +142,7 @@ impl KnownKey {
             purpose: purpose.try_into().map_err(|_| StoreError::Damaged { table: "requests" })?,
             action: column::word(&self.action, "requests")?,
             created_at_ms: self.created_at_ms,
+            levels: Vec::new(),
         }))
     }
 }
@@ -230,9 +233,11 @@ async fn submit(write: &mut SqliteConnection, new: NewRequest) -> Result<Outcome
     if let Some(known) = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key, new.now_ms).await? {
         return known.against(new.body_hash).map(Outcome::Undo);
     }
-    if let Some(retry_after_s) = cooldown(&mut *write, &new).await? {
-        return Ok(Outcome::Undo(Submission::TooSoon { retry_after_s }));
-    }
+    let levels = match rules::check(&mut *write, &new).await? {
+        Outcome::Keep(Ok(levels)) | Outcome::Undo(Ok(levels)) => levels,
+        Outcome::Keep(Err(refusal)) => return Ok(Outcome::Keep(Submission::Refused(refusal))),
+        Outcome::Undo(Err(refusal)) => return Ok(Outcome::Undo(Submission::Refused(refusal))),
+    };
     let reference = sqlx::query("SELECT 1 FROM requests WHERE account_id = ? AND reference = ?")
         .bind(new.account_id)
         .bind(&new.reference)
@@ -254,6 +259,7 @@ async fn submit(write: &mut SqliteConnection, new: NewRequest) -> Result<Outcome
         purpose: new.purpose,
         action: new.action,
         created_at_ms: new.now_ms,
+        levels,
     })))
 }
 
@@ -304,18 +310,6 @@ async fn settle_attempt(
     };
     sqlx::query(settle).bind(now_ms).bind(request_id).execute(&mut *write).await?;
     Ok(Outcome::Keep(()))
-}
-
-async fn cooldown(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<Option<u64>, StoreError> {
-    if new.cooldown_ms == 0 {
-        return Ok(None);
-    }
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(created_at_ms) FROM requests WHERE contact_id = ?")
-        .bind(new.contact_id)
-        .fetch_one(write)
-        .await?;
-    let free_at = last.map(|at| at.saturating_add(new.cooldown_ms)).filter(|at| *at > new.now_ms);
-    Ok(free_at.map(|at| seconds_until(at, new.now_ms)))
 }
 
 async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<(), StoreError> {

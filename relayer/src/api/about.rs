@@ -29,7 +29,7 @@ pub(super) async fn config(State(app): State<App>) -> Response {
                 "name": purpose.to_string(),
                 "ttl": policy.ttl_s,
                 "maxAttempts": policy.max_attempts,
-                "cooldown": app.otp.cooldown.as_secs(),
+                "cooldown": app.limits.config().cooldown.0.as_secs(),
                 "actionRequired": needs_action(purpose),
             })
         })

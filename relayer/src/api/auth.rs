@@ -19,7 +19,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    App, cookie, nonce,
+    App,
+    client::Client,
+    cookie, nonce,
     session::{self, Session},
     siwe::{
         Expected, Refused, SignIn,
@@ -29,7 +31,8 @@ use super::{
 };
 
 /// `GET /v1/auth/nonce`
-pub(super) async fn nonce(State(app): State<App>) -> Result<Response, Problem> {
+pub(super) async fn nonce(State(app): State<App>, Client(ip): Client) -> Result<Response, Problem> {
+    app.limits.nonce(&app.store, ip).await?;
     let (nonce, expires_at_ms) = nonce::issue(&app.keyring).map_err(|e| Problem::internal(&e))?;
     Ok(answer(StatusCode::OK, &json!({ "nonce": nonce, "expiresAt": rfc3339_ms(expires_at_ms) })))
 }
@@ -53,10 +56,15 @@ pub(super) async fn login(
         origin: header_text(&parts.headers, header::ORIGIN),
         now: OffsetDateTime::now_utc(),
     };
+    app.limits.login(&app.store, Client::of(&app, &parts).0).await?;
     let sign_in = expected.check(&login.message).map_err(refused)?;
     let nonce_expires_at_ms = nonce::check(&app.keyring, &sign_in.nonce).ok_or_else(stranger)?;
     let proof = session::proof(&app, parts.method.as_str(), parts.uri.path(), &parts.headers, None)?;
-    signature::check(&app.contracts, sign_in.wallet, &login.message, &login.signature).await.map_err(unsigned)?;
+    let signed = signature::check(&app.contracts, sign_in.wallet, &login.message, &login.signature).await;
+    if !matches!(signed, Err(NotSigned::Unknown(_))) {
+        app.limits.observe(signed.is_ok());
+    }
+    signed.map_err(unsigned)?;
     if let Some(proof) = &proof {
         session::use_up(&app, proof).await?;
     }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{App, DigitsBody, changes, paths::Id, session::Session, unlock::seed};
+use super::{App, DigitsBody, changes, client::Client, paths::Id, session::Session, unlock::seed};
 
 /// The port of a webhook's resolution, which no answer depends on.
 const HTTPS: u16 = 443;
@@ -42,8 +42,10 @@ pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Res
 pub(super) async fn add(
     State(app): State<App>,
     session: Session,
+    Client(ip): Client,
     Body(body): Body<AddContact>,
 ) -> Result<Response, Problem> {
+    app.limits.contact_mail(&app.store, session.account_id, ip).await?;
     let contact = parse(&app, body).await?;
     let id = Uuid::now_v7();
     let delay = app.delay();
@@ -121,6 +123,7 @@ pub(super) async fn confirm(
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.contact_digits(contact_id, challenge).matches(&given);
+        app.limits.observe(right);
         counted("contact", right);
         if !right {
             return Err(wrong_digits(attempts_left));

@@ -5,6 +5,7 @@
 
 mod about;
 mod auth;
+mod client;
 mod changes;
 mod contacts;
 mod cookie;
@@ -30,6 +31,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, Method, header},
+    middleware,
     routing::{delete, get, post},
 };
 use otp_core::{
@@ -51,12 +53,15 @@ use zeroize::Zeroizing;
 use self::{siwe::contract::ContractCheck, streams::Streams, tokens::Tokens, turns::Turns};
 use crate::{
     chain_view::ChainView,
-    config::{ContactsConfig, HttpConfig, OtpConfig, SessionConfig},
+    limits::{self, Limits},
+    config::{ContactsConfig, HttpConfig, LimitsConfig, OtpConfig, SessionConfig},
     issuing::SponsorDesk,
 };
 
 /// How long a handler may take; a stream's body is not under it.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
+/// What a page may read of an answer beside its body.
+const EXPOSED: [&str; 5] = ["location", "retry-after", "ratelimit", "ratelimit-policy", "x-request-id"];
 /// How long a browser may remember a preflight's answer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(3_600);
 
@@ -73,6 +78,8 @@ pub struct Parts {
     pub http: HttpConfig,
     /// Requests.
     pub otp: OtpConfig,
+    /// How much of it anybody may ask for.
+    pub limits: LimitsConfig,
     /// Contacts and their changes.
     pub contacts: ContactsConfig,
     /// Sessions.
@@ -94,6 +101,7 @@ pub struct App {
     tokens: Arc<Tokens>,
     turns: Arc<Turns>,
     streams: Arc<Streams>,
+    limits: Arc<Limits>,
     contracts: Arc<ContractCheck>,
 }
 
@@ -103,7 +111,8 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let tokens = Arc::new(Tokens::new(parts.keyring.clone(), &parts.http.domains));
         let contracts = Arc::new(ContractCheck::new(parts.node.clone()));
-        Self { parts: Arc::new(parts), tokens, contracts, turns: Arc::default(), streams: Arc::default() }
+        let limits = Arc::new(Limits::new(parts.limits.clone(), parts.keyring.clone()));
+        Self { parts: Arc::new(parts), tokens, contracts, limits, turns: Arc::default(), streams: Arc::default() }
     }
 
     fn deployment(&self) -> Deployment {
@@ -153,7 +162,8 @@ pub fn router(app: App) -> Router {
         .merge(pages::routes())
         .route("/livez", get(http::livez))
         .route("/readyz", get(about::readyz))
-        .with_state(app);
+        .with_state(app)
+        .layer(middleware::from_fn(limits::tell));
     // After the answers for unknown methods, one of which a preflight would else get.
     http::guarded(http::complete(routes).layer(cors), TIME_LIMIT)
 }
@@ -174,7 +184,7 @@ fn cors(config: &HttpConfig) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, idempotency_key, last_event_id, dpop])
-        .expose_headers([header::LOCATION, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(CORS_MAX_AGE)
 }
 

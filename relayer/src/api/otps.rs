@@ -1,5 +1,7 @@
 //! Asking for a code.
 
+use std::net::IpAddr;
+
 use alloy::primitives::{B256, keccak256};
 use axum::{
     extract::{FromRequestParts, State},
@@ -9,16 +11,20 @@ use axum::{
 use otp_core::{
     authorization::{Authorization, TypedAction},
     clock::{now_ms, rfc3339_ms},
+    contact::Channel,
     http::{Body, Problem, answer, header_text},
     id::Purpose,
-    store::{Accepted, NewRequest, Status, Submission},
+    store::{Accepted, NewRequest, Refusal, Rules, Status, Submission},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{App, contacts::too_many, session::Session};
-use crate::chain_view::Unavailable;
+use super::{App, client::Client, session::Session};
+use crate::{
+    chain_view::Unavailable,
+    limits::{self, Asking},
+};
 
 /// The one purpose whose codes authorise nothing but a sign-in.
 const LOGIN: &str = "login";
@@ -63,6 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 pub(super) async fn submit(
     State(app): State<App>,
     session: Session,
+    Client(ip): Client,
     IdempotencyKey(key): IdempotencyKey,
     Body(body): Body<NewOtp>,
 ) -> Result<Response, Problem> {
@@ -86,8 +93,9 @@ pub(super) async fn submit(
         contact_id: body.contact_id,
         authorization: &authorization,
         max_attempts: policy.max_attempts,
+        rules: rules(&app, &session, ip, purpose, body.contact_id).await?,
     };
-    settle(&app, store(&app, &session, &wanted).await?)
+    settle(&app, store(&app, &session, wanted).await?)
 }
 
 /// A request that passed every check.
@@ -98,9 +106,30 @@ struct Wanted<'a> {
     contact_id: Uuid,
     authorization: &'a Authorization,
     max_attempts: u8,
+    rules: Rules,
 }
 
-async fn store(app: &App, session: &Session, wanted: &Wanted<'_>) -> Result<Submission, Problem> {
+/// What the request has to keep to; what it takes is noted for the answer.
+async fn rules(
+    app: &App,
+    session: &Session,
+    ip: Option<IpAddr>,
+    purpose: Purpose,
+    contact_id: Uuid,
+) -> Result<Rules, Problem> {
+    let phone = match app.contacts.channels.contains(&Channel::Sms) {
+        true => app.store.phone(contact_id).await?,
+        false => None,
+    };
+    let phone = phone.map(|sealed| app.keyring.open_sealed("contact", contact_id, &sealed)).transpose()?;
+    let phone = phone.as_ref().and_then(|phone| std::str::from_utf8(phone).ok());
+    let asking = Asking { account_id: session.account_id, device: &session.device, ip, purpose, phone };
+    let rules = app.limits.for_request(asking);
+    limits::note_policy(&rules.takes);
+    Ok(rules)
+}
+
+async fn store(app: &App, session: &Session, wanted: Wanted<'_>) -> Result<Submission, Problem> {
     let id = Uuid::now_v7();
     let plain = serde_json::to_vec(wanted.authorization).map_err(|e| Problem::internal(&e))?;
     let authorization_sealed = app.keyring.seal("authorization", id, &plain)?;
@@ -118,7 +147,8 @@ async fn store(app: &App, session: &Session, wanted: &Wanted<'_>) -> Result<Subm
         authorization_sealed,
         max_attempts: wanted.max_attempts,
         now_ms: now_ms(),
-        cooldown_ms: i64::try_from(app.otp.cooldown.as_millis()).unwrap_or(i64::MAX),
+        issuer: app.view.watched().issuer,
+        rules: wanted.rules,
     };
     for _ in 0..DRAWS {
         new.reference = reference()?;
@@ -134,6 +164,7 @@ fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
     match submission {
         Submission::Accepted(accepted) => {
             app.wake.notify_one();
+            limits::note(&accepted.levels);
             tracing::info!(otp_id = %accepted.id, purpose = %accepted.purpose, "request accepted");
             Ok(acceptance(app, &accepted))
         }
@@ -143,8 +174,27 @@ fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
             let detail = "this Idempotency-Key was used for another request in the last 24 hours";
             Err(Problem::new(status, "idempotency-mismatch", "Idempotency-Key used", detail))
         }
-        Submission::TooSoon { retry_after_s } => Err(too_many("requests to this contact", retry_after_s)),
+        Submission::Refused(refusal) => Err(refused(refusal)),
         Submission::ReferenceTaken => Err(Problem::internal(&"no free reference was drawn")),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::SwitchedOff(switch) => disabled(&format!("{switch} is switched off"), 60),
+        Refusal::IssuerBlocked => unavailable(Unavailable::NoRole),
+        Refusal::WalletBlocked => {
+            let detail = "this wallet gets no codes at the moment: ask those who run this service";
+            Problem::new(StatusCode::FORBIDDEN, "wallet-blocked", "Wallet blocked", detail)
+        }
+        Refusal::QueueFull => {
+            let detail = "more is asked for than the chain takes; nothing was queued";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).retry_after(5)
+        }
+        Refusal::TooMany { scope, retry_after_s, levels } => {
+            limits::note(&levels);
+            limits::refused(scope, retry_after_s)
+        }
     }
 }
 
@@ -206,15 +256,22 @@ fn bad_action(detail: impl Into<String>) -> Problem {
 }
 
 fn unavailable(why: Unavailable) -> Problem {
-    let (slug, title, detail, retry_after_s) = match why {
-        Unavailable::Chain => ("chain-unavailable", "Chain unavailable", "the chain cannot be reached", 5),
-        Unavailable::Paused => ("issuance-disabled", "Issuance disabled", "the contract is paused", 30),
-        Unavailable::NoRole | Unavailable::Unfunded | Unavailable::Stalled => {
-            ("issuance-disabled", "Issuance disabled", "the issuer cannot issue at the moment", 30)
+    match why {
+        Unavailable::Chain => {
+            let detail = "the chain cannot be reached; nothing was queued";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "chain-unavailable", "Chain unavailable", detail).retry_after(5)
         }
-    };
-    let detail = format!("{detail}; nothing was queued");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, slug, title, detail).retry_after(retry_after_s)
+        Unavailable::Paused => disabled("the contract is paused", 30),
+        Unavailable::NoRole | Unavailable::Unfunded | Unavailable::Stalled => {
+            disabled("the issuer cannot issue at the moment", 30)
+        }
+    }
+}
+
+fn disabled(why: &str, retry_after_s: u64) -> Problem {
+    let (status, detail) = (StatusCode::SERVICE_UNAVAILABLE, format!("{why}; nothing was queued"));
+    Problem::new(status, "issuance-disabled", "Issuance disabled", detail).retry_after(retry_after_s)
 }
 
 /// Letters alone, so that nobody takes them for the digits.

@@ -1,11 +1,11 @@
 //! Sessions: a token ([`super::tokens`]) that names a row in the store, which every use looks up, so that signing out is
 //! immediate. A session may be bound to a device's key ([`super::dpop`]).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use alloy::primitives::B256;
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::FromRequestParts,
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
 };
 use otp_core::{
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     App,
+    client::Client,
     cookie::{self, Cookie},
     dpop::{self, Call, Proof},
     fingerprint,
@@ -29,6 +30,8 @@ pub(super) struct Session {
     pub(super) id: Uuid,
     pub(super) account_id: Uuid,
     pub(super) domain: Domain,
+    /// What limits know the caller's device by: its key, else the session.
+    pub(super) device: Vec<u8>,
 }
 
 impl Session {
@@ -51,7 +54,8 @@ impl FromRequestParts<App> for Session {
             if row.device_key.is_none() {
                 watch(app, parts, id, &row).await?;
             }
-            return Ok(Self { id, account_id: row.account_id, domain });
+            let device = row.device_key.unwrap_or_else(|| id.as_bytes().to_vec());
+            return Ok(Self { id, account_id: row.account_id, domain, device });
         }
         Err(unauthenticated())
     }
@@ -157,8 +161,7 @@ async fn watch(app: &App, parts: &Parts, id: Uuid, row: &SessionRow) -> Result<(
 
 /// Where a request comes from.
 pub(super) fn fingerprint(app: &App, parts: &Parts) -> Fingerprint {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+    let address = Client::of(app, parts).0.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     fingerprint::of(&app.keyring, header_text(&parts.headers, header::USER_AGENT).unwrap_or_default(), address)
 }
 

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::{
     App, DigitsBody,
+    client::Client,
     contacts::{too_many, wrong_digits},
     paths::Id,
     session::Session,
@@ -29,9 +30,11 @@ use super::{
 pub(super) async fn unlock(
     State(app): State<App>,
     session: Session,
+    Client(ip): Client,
     Id(id): Id,
     Body(body): Body<DigitsBody>,
 ) -> Result<Response, Problem> {
+    app.limits.unlock(&app.store, ip).await?;
     let given = body.parse()?;
     // Asked before the turn too, so that nobody but the owner can make others wait.
     own_story(&app, &session, id).await?;
@@ -45,6 +48,7 @@ pub(super) async fn unlock(
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
         Attempt::Counted { guess, attempts_left } => {
             let right = code.digits().matches(&given);
+            app.limits.observe(right);
             app.store.settle_attempt(id, guess, right, now_ms()).await?;
             tracing::info!(otp_id = %id, right, attempts_left, "digits compared");
             if right {

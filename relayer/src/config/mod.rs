@@ -6,6 +6,7 @@ mod contacts;
 mod http;
 mod issue;
 mod keys;
+mod limits;
 mod otp;
 mod sponsor;
 
@@ -27,6 +28,7 @@ pub use self::{
     http::{Domain, HttpConfig},
     issue::IssueConfig,
     keys::SignerConfig,
+    limits::{Limit, LimitsConfig, PurposeLimit, Quota, RequestScope},
     session::SessionConfig,
     otp::OtpConfig,
     sponsor::SponsorConfig,
@@ -55,6 +57,8 @@ pub struct Config {
     pub otp: OtpConfig,
     /// Contacts and their changes.
     pub contacts: ContactsConfig,
+    /// How much of what anybody may ask for.
+    pub limits: LimitsConfig,
     /// Batching, fees, deadlines.
     pub issue: IssueConfig,
     /// Who pays for verifications, if anybody.
@@ -93,6 +97,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let session = session::read(reader, http.as_ref().map(|http| &http.listening));
     let otp = otp::read(reader);
     let contacts = contacts::read(reader);
+    let limits = limits::read(reader);
     let issue = issue::read(reader);
     let sponsor = sponsor::read(reader);
     let log_filter = reader.or("log.filter", "info");
@@ -106,6 +111,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         session: session?,
         otp: otp?,
         contacts: contacts?,
+        limits: limits?,
         issue: issue?,
         sponsor: sponsor?,
         log_filter: log_filter?,

@@ -13,19 +13,15 @@ pub struct OtpConfig {
     pub allow_blind_actions: bool,
     /// `otp.confirmation_ttl_seconds`: how long the digits that confirm a contact live.
     pub confirmation_ttl: Duration,
-    /// `otp.cooldown_seconds`: the least time between two requests to one contact.
-    pub cooldown: Duration,
 }
 
 pub(super) fn read(reader: &mut Reader) -> Option<OtpConfig> {
     let purposes = reader.list("otp.purposes", Some("login,withdraw,keys,roles"));
     let allow_blind_actions = reader.or("otp.allow_blind_actions", "false");
     let confirmation_ttl = reader.seconds("otp.confirmation_ttl_seconds", "600", 30..=3_600);
-    let cooldown = reader.seconds("otp.cooldown_seconds", "0", 0..=3_600);
     Some(OtpConfig {
         purposes: purposes?,
         allow_blind_actions: allow_blind_actions?,
         confirmation_ttl: confirmation_ttl?,
-        cooldown: cooldown?,
     })
 }

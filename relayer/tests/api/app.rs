@@ -23,7 +23,7 @@ use otp_core::{
 use relayer::{
     api::{self, App},
     chain_view::{ChainView, Watched},
-    config::{ContactsConfig, HttpConfig, OtpConfig, SessionConfig},
+    config::{ContactsConfig, HttpConfig, LimitsConfig, OtpConfig, SessionConfig},
 };
 use reqwest::{Client, Method, header::HeaderMap};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     pub(crate) session_ttl: Duration,
     pub(crate) fresh_for: Duration,
     pub(crate) max_head_age: Duration,
-    pub(crate) cooldown: Duration,
+    pub(crate) limits: LimitsConfig,
     pub(crate) confirmation_ttl: Duration,
     pub(crate) change_delay: Duration,
     pub(crate) channels: Vec<Channel>,
@@ -66,7 +66,7 @@ impl Default for Setup {
             session_ttl: Duration::from_secs(900),
             fresh_for: Duration::from_secs(600),
             max_head_age: Duration::from_secs(86_400),
-            cooldown: Duration::ZERO,
+            limits: LimitsConfig::unlimited(),
             confirmation_ttl: Duration::from_secs(600),
             change_delay: Duration::from_secs(259_200),
             channels: vec![Channel::Email],
@@ -213,8 +213,8 @@ impl TestApp {
                 purposes: self.view.watched().purposes.clone(),
                 allow_blind_actions: setup.allow_blind_actions,
                 confirmation_ttl: setup.confirmation_ttl,
-                cooldown: setup.cooldown,
             },
+            limits: setup.limits.clone(),
             contacts: ContactsConfig {
                 channels: setup.channels.clone(),
                 change_delay: setup.change_delay,

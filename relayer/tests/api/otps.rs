@@ -4,7 +4,12 @@ use std::{collections::HashSet, time::Duration};
 
 use alloy::{primitives::B256, providers::ext::AnvilApi, sol_types::SolCall};
 use futures_util::{FutureExt, future::join_all};
-use otp_core::{authorization::Authorization, contract::OtpVerifier, store::Submission};
+use otp_core::{
+    authorization::Authorization,
+    contract::OtpVerifier,
+    store::{Rules, Submission},
+};
+use relayer::config::LimitsConfig;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -143,7 +148,8 @@ async fn a_key_is_free_again_after_a_day() {
         authorization_sealed: Vec::new(),
         max_attempts: 3,
         now_ms,
-        cooldown_ms: 0,
+        issuer: app.issuer.address(),
+        rules: Rules::default(),
     };
     let day = 86_400_000;
     assert!(matches!(app.store.submit(new(0, Uuid::now_v7())).await.unwrap(), Submission::Accepted(_)));
@@ -238,7 +244,10 @@ async fn codes_go_to_confirmed_contacts_of_the_caller_alone() {
 
 #[tokio::test]
 async fn a_cooldown_holds_per_contact_and_not_for_repetitions() {
-    let app = TestApp::with(Setup { cooldown: Duration::from_secs(30), ..Setup::default() }).await;
+    let cooldown = (Duration::from_secs(30), Duration::from_secs(900));
+    let app =
+        TestApp::with(Setup { limits: LimitsConfig { cooldown, ..LimitsConfig::unlimited() }, ..Setup::default() })
+            .await;
     let (person, contact) = app.person().await;
     assert_eq!(app.submit(&person, "one", &withdrawal(contact)).await.status, 202);
     assert_eq!(app.submit(&person, "one", &withdrawal(contact)).await.status, 202);

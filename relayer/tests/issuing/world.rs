@@ -21,7 +21,7 @@ use otp_core::{
     id::{Purpose, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
-    store::{Binding, Challenge, NewContact, NewRequest, NewSession, Store, Submission},
+    store::{Binding, Challenge, NewContact, NewRequest, NewSession, Rules, Store, Submission},
 };
 use relayer::{
     chain_view::{ChainView, Watched},
@@ -195,7 +195,8 @@ impl World {
                 authorization_sealed: Vec::new(),
                 max_attempts: 3,
                 now_ms: now_ms(),
-                cooldown_ms: 0,
+                issuer: Address::ZERO,
+                rules: Rules::default(),
             };
             assert!(matches!(self.store.submit(new).await.unwrap(), Submission::Accepted(_)));
             ids.push(id);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    store::{Store, StoreError, Write, column},
+    store::{Store, StoreError, Write, column, switches},
 };
 
 impl Store {
@@ -22,6 +22,9 @@ impl Store {
     /// When the store fails or the lease is void.
     pub async fn commit_batch(&self, lease: Lease, batch: &NewBatch<'_>) -> Result<Option<i64>, StoreError> {
         let mut tx = self.fenced(lease).await?;
+        if switches::is_issuer_blocked(&mut tx, lease.sender).await? {
+            return Ok(None);
+        }
         let call_id = insert_call(&mut tx, lease, "batch", batch.nonce, Some(batch.deadline)).await?;
         insert_batch(&mut tx, lease.sender, call_id, batch).await?;
         insert_transaction(&mut tx, call_id, &batch.transaction).await?;

@@ -15,7 +15,7 @@ use alloy::primitives::Address;
 
 use self::rows::QueuedRow;
 pub use self::{revocations::*, types::*, verifications::*};
-use super::{Store, StoreError, Write, column};
+use super::{Store, StoreError, Write, column, switches};
 use crate::{clock::now_ms, id::Purpose};
 
 /// How long a claim on queued requests holds, in milliseconds: far longer than signing takes.
@@ -125,6 +125,9 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<QueuedRequest>, StoreError> {
         let mut tx = self.fenced(lease).await?;
+        if switches::is_issuer_blocked(&mut tx, lease.sender).await? {
+            return Ok(Vec::new());
+        }
         let now = now_ms();
         // A claim from the future was made before the clock was set back: it would hold too long.
         let rows: Vec<QueuedRow> = sqlx::query_as(

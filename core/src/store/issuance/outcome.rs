@@ -4,7 +4,7 @@ use super::{Lease, MinedAt, revocations};
 use crate::{
     clock::now_ms,
     id::Purpose,
-    store::{Store, StoreError, Write, column},
+    store::{Store, StoreError, Write, column, switches},
 };
 
 impl Store {
@@ -205,5 +205,6 @@ async fn bury(tx: &mut Write, call_id: i64) -> Result<(), StoreError> {
     .bind(call_id)
     .execute(&mut **tx)
     .await?;
+    switches::fail_barred(tx).await?;
     revocations::settle_batch(tx, call_id).await
 }

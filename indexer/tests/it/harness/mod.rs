@@ -31,7 +31,7 @@ use otp_core::{
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox,
+        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, Rules,
         SignedTransaction, Store, Submission,
     },
 };
@@ -235,7 +235,8 @@ impl World {
             authorization_sealed: self.keyring.seal("authorization", request_id, &plain).unwrap(),
             max_attempts: 3,
             now_ms: now_ms(),
-            cooldown_ms: 0,
+            issuer: Address::ZERO,
+            rules: Rules::default(),
         };
         assert!(matches!(self.store.submit(new).await.unwrap(), Submission::Accepted(_)));
         request_id

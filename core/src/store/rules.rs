@@ -1,0 +1,162 @@
+//! What a request has to keep to before it is stored, checked in the transaction that stores it. Writer: the relayer.
+
+use sqlx::{SqliteConnection, SqliteExecutor};
+use uuid::Uuid;
+
+use super::{
+    Level, NewRequest, Store, StoreError, Switch, Take, Taken, buckets,
+    group::Outcome,
+    guesses::seconds_until,
+    switches::{self, Barred},
+};
+
+/// More refused or unused requests in a row than this make the pause no longer.
+const LONGEST_ROW: i64 = 16;
+
+/// The limits of a request.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Buckets to take from.
+    pub takes: Vec<Take>,
+    /// The pause between two requests to one contact.
+    pub cooldown: Cooldown,
+    /// Requests of one account that may wait for the chain.
+    pub queued_per_account: u32,
+    /// Requests that may wait for the chain.
+    pub queued: u32,
+}
+
+impl Default for Rules {
+    /// Everything goes.
+    fn default() -> Self {
+        Self { takes: Vec::new(), cooldown: Cooldown::default(), queued_per_account: u32::MAX, queued: u32::MAX }
+    }
+}
+
+/// A pause that doubles with each request to a contact that was not unlocked, and ends with one that was.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cooldown {
+    /// After the first, in milliseconds; 0 is none at all.
+    pub first_ms: i64,
+    /// The longest, in milliseconds; after so long without a request it begins anew.
+    pub longest_ms: i64,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Issuance is switched off.
+    SwitchedOff(Switch),
+    /// Nothing may be issued under this relayer's key.
+    IssuerBlocked,
+    /// The account's wallet is blocked.
+    WalletBlocked,
+    /// The chain takes less than is asked for.
+    QueueFull,
+    /// A limit.
+    TooMany {
+        /// Which one.
+        scope: &'static str,
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+        /// What its buckets hold.
+        levels: Vec<Level>,
+    },
+}
+
+impl From<Barred> for Refusal {
+    fn from(barred: Barred) -> Self {
+        match barred {
+            Barred::Off(switch) => Self::SwitchedOff(switch),
+            Barred::Wallet => Self::WalletBlocked,
+            Barred::Issuer => Self::IssuerBlocked,
+        }
+    }
+}
+
+/// Takes what the request costs, or says why it may not be stored.
+pub(super) async fn check(
+    write: &mut SqliteConnection,
+    new: &NewRequest,
+) -> Result<Outcome<Result<Vec<Level>, Refusal>>, StoreError> {
+    let refuse = |refusal| Ok(Outcome::Undo(Err(refusal)));
+    if let Some(barred) = switches::barred(write, new.purpose, new.contact_id, new.account_id, new.issuer).await? {
+        return refuse(barred.into());
+    }
+    if is_queue_full(write, None, new.rules.queued).await? {
+        return refuse(Refusal::QueueFull);
+    }
+    // Both pass when the chain or the contact's owner moves, which no bucket knows of.
+    let too_many = |scope, retry_after_s| Refusal::TooMany { scope, retry_after_s, levels: Vec::new() };
+    if is_queue_full(write, Some(new.account_id), new.rules.queued_per_account).await? {
+        return refuse(too_many("queued", 5));
+    }
+    if let Some(retry_after_s) = pause(&mut *write, new).await? {
+        return refuse(too_many("contact", retry_after_s));
+    }
+    Ok(match buckets::take(write, &new.rules.takes).await? {
+        Outcome::Keep(taken) => Outcome::Keep(outcome(taken)),
+        Outcome::Undo(taken) => Outcome::Undo(outcome(taken)),
+    })
+}
+
+fn outcome(taken: Taken) -> Result<Vec<Level>, Refusal> {
+    match taken {
+        Taken::All(levels) => Ok(levels),
+        Taken::Refused { scope, retry_after_s, levels } => Err(Refusal::TooMany { scope, retry_after_s, levels }),
+    }
+}
+
+impl Store {
+    /// The sealed phone number of a contact; `None` for one of another channel.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn phone(&self, contact_id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = sqlx::query_scalar("SELECT address_sealed FROM contacts WHERE id = ? AND channel = 'sms'");
+        Ok(row.bind(contact_id).fetch_optional(&self.readers).await?)
+    }
+}
+
+/// Whether `most` requests wait already: all of them, or an account's.
+async fn is_queue_full(write: &mut SqliteConnection, account: Option<Uuid>, most: u32) -> Result<bool, StoreError> {
+    let Some(last) = most.checked_sub(1).filter(|_| most < u32::MAX) else { return Ok(false) };
+    let nth = match account {
+        None => sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' LIMIT 1 OFFSET ?"),
+        Some(account) => {
+            sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' AND account_id = ? LIMIT 1 OFFSET ?")
+                .bind(account)
+        }
+    };
+    Ok(nth.bind(last).fetch_optional(write).await?.is_some())
+}
+
+/// How long until the contact may be written to again, in seconds. Requests that failed wrote nothing. One from the future
+/// was made before the clock was set back and holds nobody up: the buckets do.
+async fn pause(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<Option<u64>, StoreError> {
+    let Cooldown { first_ms, longest_ms } = new.rules.cooldown;
+    if first_ms == 0 {
+        return Ok(None);
+    }
+    let made: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT created_at_ms, unlocked_at_ms FROM requests
+         WHERE contact_id = ? AND created_at_ms <= ? AND state <> 'failed' ORDER BY created_at_ms DESC LIMIT ?",
+    )
+    .bind(new.contact_id)
+    .bind(new.now_ms)
+    .bind(LONGEST_ROW)
+    .fetch_all(write)
+    .await?;
+    let longest_ms = longest_ms.max(first_ms);
+    let mut pause_ms = 0;
+    let mut next_ms = new.now_ms;
+    for (created_at_ms, unlocked_at_ms) in &made {
+        if unlocked_at_ms.is_some() || next_ms - created_at_ms > longest_ms {
+            break;
+        }
+        pause_ms = if pause_ms == 0 { first_ms } else { longest_ms.min(pause_ms * 2) };
+        next_ms = *created_at_ms;
+    }
+    let free_at = made.first().map(|(created_at_ms, _)| created_at_ms.saturating_add(pause_ms));
+    Ok(free_at.filter(|at| *at > new.now_ms).map(|at| seconds_until(at, new.now_ms)))
+}
