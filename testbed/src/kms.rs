@@ -68,7 +68,7 @@ pub struct Kms {
     /// The key's account.
     pub address: Address,
     client: Client,
-    endpoint: String,
+    endpoint: Url,
 }
 
 impl Kms {
@@ -101,7 +101,7 @@ impl Kms {
         let made = client.create_key().key_spec(KeySpec::EccSecgP256K1).key_usage(KeyUsageType::SignVerify).send();
         let key_id = made.await?.key_metadata.context("KMS made no key")?.key_id;
         let address = AwsSigner::new(client.clone(), key_id.clone(), None).await?.address();
-        let kms = Self { service, key_id, address, client, endpoint: url.to_string() };
+        let kms = Self { service, key_id, address, client, endpoint: url };
         kms.set(Switches { latency_ms: latency_ms.into(), ..Switches::default() }).await?;
         Ok(kms)
     }
@@ -111,7 +111,7 @@ impl Kms {
     /// # Errors
     /// When it does not answer.
     pub async fn set(&self, switches: Switches) -> Result<()> {
-        let url = Url::parse(&self.endpoint)?.join("switches")?;
+        let url = self.endpoint.join("switches")?;
         reqwest::Client::new().post(url).json(&switches).send().await?.error_for_status()?;
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Kms {
     /// # Errors
     /// When it does not answer.
     pub async fn signatures(&self) -> Result<u64> {
-        let url = Url::parse(&self.endpoint)?.join("switches")?;
+        let url = self.endpoint.join("switches")?;
         Ok(reqwest::get(url).await?.json::<Counted>().await?.signatures)
     }
 
@@ -129,7 +129,7 @@ impl Kms {
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+            ("AWS_ENDPOINT_URL", self.endpoint.to_string()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
