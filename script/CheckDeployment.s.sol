@@ -11,6 +11,9 @@ import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.s
 import {TransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
 import {Safe} from "@safe-global/safe-contracts/contracts/Safe.sol";
 import {SafeL2} from "@safe-global/safe-contracts/contracts/SafeL2.sol";
+import {
+    CompatibilityFallbackHandler
+} from "@safe-global/safe-contracts/contracts/handler/CompatibilityFallbackHandler.sol";
 import {SafeProxy} from "@safe-global/safe-contracts/contracts/proxies/SafeProxy.sol";
 import {Script, console} from "forge-std/Script.sol";
 import {Vm} from "forge-std/Vm.sol";
@@ -33,6 +36,9 @@ contract CheckDeployment is Script {
     error Differs(uint256 differences);
 
     uint256 private constant PAGE = 10;
+
+    /// @dev ERC-7201 slot of OpenZeppelin's Initializable; its lowest 64 bits are all set in one that is locked.
+    bytes32 private constant INITIALIZABLE = 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00;
 
     uint256 private _differences;
     uint256 private _fromBlock;
@@ -82,6 +88,8 @@ contract CheckDeployment is Script {
         address proxyAdmin = _slot(proxy, ERC1967Utils.ADMIN_SLOT);
         _checkCode("the proxy", _without(verifier.code, admin), _without(proxy.code, proxyAdmin));
         _checkCode("the implementation", implementation.code, build.code);
+        bool locked = uint64(uint256(vm.load(implementation, INITIALIZABLE))) == type(uint64).max;
+        _expect(locked, "the implementation itself can be initialized by nobody");
         _checkCode("the proxy admin", admin.code, proxyAdmin.code);
         _expect(!PausableUpgradeable(verifier).paused(), "the verifier is not paused");
 
@@ -132,17 +140,20 @@ contract CheckDeployment is Script {
         bytes32[] memory topics = new bytes32[](2);
         (topics[0], topics[1]) = (IAccessControl.RoleGranted.selector, role);
         Vm.EthGetLogs[] memory logs = vm.eth_getLogs(_fromBlock, block.number, where, topics);
-        address[] memory found = new address[](logs.length);
-        uint256 size = 0;
+        holders = new address[](0);
         for (uint256 i = 0; i < logs.length; ++i) {
             address account = address(uint160(uint256(logs[i].topics[2])));
-            if (_contains(found, account) || !IAccessControl(where).hasRole(role, account)) continue;
-            found[size++] = account;
+            if (_contains(holders, account) || !IAccessControl(where).hasRole(role, account)) continue;
+            holders = _with(holders, account);
         }
-        holders = new address[](size);
-        for (uint256 i = 0; i < size; ++i) {
-            holders[i] = found[i];
+    }
+
+    function _with(address[] memory list, address account) private pure returns (address[] memory longer) {
+        longer = new address[](list.length + 1);
+        for (uint256 i = 0; i < list.length; ++i) {
+            longer[i] = list[i];
         }
+        longer[list.length] = account;
     }
 
     function _contains(address[] memory list, address account) private pure returns (bool) {
@@ -172,6 +183,12 @@ contract CheckDeployment is Script {
     }
 
     function _checkVerifierRoles(address verifier, address timelock, address safe, DeployConfig memory config) private {
+        bytes32[] memory topics = new bytes32[](1);
+        topics[0] = keccak256("Initialized(uint64)");
+        _expect(
+            vm.eth_getLogs(_fromBlock, block.number, verifier, topics).length != 0,
+            "FROM_BLOCK is before the deployment, so that no holder of a role is missed"
+        );
         address[] memory guardians = new address[](2);
         (guardians[0], guardians[1]) = (safe, config.guardian);
         _checkHolders("DEFAULT_ADMIN_ROLE of the verifier", verifier, bytes32(0), _one(timelock));
@@ -227,6 +244,11 @@ contract CheckDeployment is Script {
         _expect(modules.length == 0, "the Safe has no module");
         _expect(
             _slot(account, keccak256("guard_manager.guard.address")) == address(0), "the Safe has no transaction guard"
+        );
+        _checkCode(
+            "the Safe's fallback handler",
+            _slot(account, keccak256("fallback_manager.handler.address")).code,
+            type(CompatibilityFallbackHandler).runtimeCode
         );
     }
 

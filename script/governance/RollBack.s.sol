@@ -8,6 +8,9 @@ import {Implementations} from "./Implementations.sol";
 /// @notice Changes the implementation back, behind the delay: without argument to the one that DEPLOY_OUT names, the
 /// first. The rehearsal shows that it reads what the present one stores; what the present one added, an older one does not
 /// know. While the delay runs, `Pause` protects at once.
+///
+///     … RollBack.s.sol --sig 'run()'                         to the first
+///     … RollBack.s.sol --sig 'run(address)' IMPLEMENTATION   to one that stood here after it
 contract RollBack is Implementations {
     /// @notice To the first implementation: two transactions.
     function run() external connected returns (Step[] memory) {

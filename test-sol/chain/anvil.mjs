@@ -62,6 +62,17 @@ export async function ask(url, method, params) {
   return body.result;
 }
 
+// Sends as an account whose key nobody has: what no script would do.
+export async function sendAs(url, from, to, data) {
+  await ask(url, 'anvil_impersonateAccount', [from]);
+  await ask(url, 'anvil_setBalance', [from, '0xde0b6b3a7640000']);
+  const hash = await ask(url, 'eth_sendTransaction', [{ from, to, data, gas: '0x7a120' }]);
+  await ask(url, 'anvil_stopImpersonatingAccount', [from]);
+  let receipt = null;
+  while (!receipt) receipt = await ask(url, 'eth_getTransactionReceipt', [hash]); // mined, and known a moment later
+  if (receipt.status !== '0x1') throw new Error(`${data.slice(0, 10)} to ${to} reverted`);
+}
+
 // Passes everything on, but only so many transactions.
 export function startProxy(url, transactions) {
   return new Promise((resolve) => {
