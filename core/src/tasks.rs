@@ -1,6 +1,6 @@
 //! The tasks of a daemon: when one ends, whatever its reason, all end, and the first failure is the process's.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io, time::Duration};
 
 use anyhow::{Context, anyhow};
 use tokio::task::JoinSet;
@@ -11,6 +11,28 @@ use crate::http;
 /// How long tasks may take to end once shutdown began.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// What a daemon that was told to end does first: it says that it is not ready, and serves on until whoever sends it
+/// requests has seen that.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Cancelled when the notice begins.
+    pub leaving: CancellationToken,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+impl Notice {
+    async fn serve(&self) -> io::Result<()> {
+        http::stop_signal().await?;
+        tracing::info!(lasts_ms = self.lasts.as_millis(), "told to end: no longer ready");
+        self.leaving.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(self.lasts) => Ok(()),
+            again = http::stop_signal() => again,
+        }
+    }
+}
+
 /// A daemon's tasks.
 #[derive(Debug)]
 pub struct Tasks {
@@ -19,18 +41,18 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Starts with one task: SIGINT and SIGTERM cancel `shutdown`.
+    /// Starts with one task: SIGINT and SIGTERM cancel `notice.leaving`, and `shutdown` once its time has passed or the
+    /// signal comes again.
     #[must_use]
-    pub fn new(shutdown: CancellationToken) -> Self {
+    pub fn new(shutdown: CancellationToken, notice: Notice) -> Self {
         let mut tasks = Self { running: JoinSet::new(), shutdown: shutdown.clone() };
         tasks.spawn("signals", async move {
-            tokio::select! {
-                stopped = http::stop_signal() => {
-                    shutdown.cancel();
-                    stopped.context("cannot listen for signals")
-                }
+            let stopped = tokio::select! {
+                stopped = notice.serve() => stopped.context("cannot listen for signals"),
                 () = shutdown.cancelled() => Ok(()),
-            }
+            };
+            shutdown.cancel();
+            stopped
         });
         tasks
     }

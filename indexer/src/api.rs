@@ -15,7 +15,7 @@ use axum::{
 };
 use otp_core::{
     clock::{now_ms, rfc3339_s},
-    http::{self, Problem},
+    http::{self, Guard, Problem},
     id::{Deployment, leaf},
     merkle::Tree,
     metrics::Recorder,
@@ -24,6 +24,7 @@ use otp_core::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::progress::Progress;
 
@@ -50,24 +51,31 @@ pub struct App {
     pub max_head_age: Duration,
     /// Tail and mail.
     pub progress: Progress,
+    /// Whether the public port's clients speak TLS.
+    pub is_tls: bool,
+    /// Cancelled once the daemon was told to end, which is when it stops being ready.
+    pub leaving: CancellationToken,
 }
 
 /// The public port.
 pub fn public(app: App) -> Router {
+    let guard = Guard { time_limit: TIME_LIMIT, is_tls: app.is_tls };
     let router = Router::new()
         .route("/v1/events", get(events))
         .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
         .with_state(app);
-    http::finish(router, TIME_LIMIT)
+    http::finish(router, guard)
 }
 
 /// The admin port, with the token that opens status and metrics.
 pub fn admin(app: App, token: Secret<String>, recorder: Recorder) -> Router {
     let routes = Router::new().route("/v1/status", get(status));
     let open = Router::new().route("/readyz", get(readyz));
-    http::finish(http::admin(routes, open, token, recorder).with_state(app), TIME_LIMIT)
+    // In clear on loopback, where the command line reads it.
+    let guard = Guard { time_limit: TIME_LIMIT, is_tls: false };
+    http::finish(http::admin(routes, open, token, recorder).with_state(app), guard)
 }
 
 #[derive(Deserialize)]
@@ -226,7 +234,7 @@ async fn readyz(State(app): State<App>) -> Response {
         && lag.is_some_and(|lag| lag <= LAG + app.confirmations)
         && !chain.stands_still(app.max_head_age);
     let mail_ok = app.progress.is_mail_up();
-    let ready = store_ok && chain_ok && mail_ok;
+    let ready = store_ok && chain_ok && mail_ok && !app.leaving.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "status": if ready { "ready" } else { "not ready" },

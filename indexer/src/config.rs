@@ -2,7 +2,6 @@
 //! this file. The environment prefix is `OTP_INDEXER`.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -14,6 +13,7 @@ use otp_core::{
     chain::RpcConfig,
     config::{Faults, KnownKey, Reader},
     seal::KeysConfig,
+    http::{Listening, Ports},
     id::Deployment,
     secret::Secret,
 };
@@ -22,6 +22,11 @@ use url::{Host, Url};
 use crate::mail::plain;
 
 const PREFIX: &str = "OTP_INDEXER";
+const PORTS: Ports = Ports {
+    listen: "127.0.0.1:8090",
+    admin_listen: "127.0.0.1:8091",
+    admin_token_file: "data/indexer-admin.token",
+};
 
 /// Everything that `indexer run` needs.
 #[derive(Debug)]
@@ -64,12 +69,8 @@ pub struct ChainConfig {
 /// `http.*`
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// `http.listen`
-    pub listen: SocketAddr,
-    /// `http.admin_listen`
-    pub admin_listen: SocketAddr,
-    /// `http.admin_token_file`
-    pub admin_token_file: PathBuf,
+    /// Ports, TLS, the admin token.
+    pub listening: Listening,
     /// `http.public_url`: what links in messages begin with; without a slash at its end.
     pub public_url: String,
 }
@@ -197,16 +198,9 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
 }
 
 fn read_http(reader: &mut Reader) -> Option<HttpConfig> {
-    let listen = reader.or("http.listen", "127.0.0.1:8090");
-    let admin_listen = reader.or("http.admin_listen", "127.0.0.1:8091");
-    let admin_token_file = reader.or("http.admin_token_file", "data/indexer-admin.token");
+    let listening = Listening::read(reader, PORTS);
     let public_url: Option<PublicUrl> = reader.required("http.public_url");
-    Some(HttpConfig {
-        listen: listen?,
-        admin_listen: admin_listen?,
-        admin_token_file: admin_token_file?,
-        public_url: public_url?.0,
-    })
+    Some(HttpConfig { listening: listening?, public_url: public_url?.0 })
 }
 
 fn read_mail(reader: &mut Reader) -> Option<MailConfig> {

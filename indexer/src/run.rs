@@ -11,7 +11,7 @@ use otp_core::{
     chain, http,
     metrics::Recorder,
     store::{Outbox, Store},
-    tasks::Tasks,
+    tasks::{Notice, Tasks},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +42,15 @@ struct Shared {
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let recorder = Recorder::install()?;
-    let mut tasks = Tasks::new(shutdown.clone());
-    let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
-    let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
+    let listening = config.http.listening.clone();
+    let notice = Notice { leaving: CancellationToken::new(), lasts: listening.lame_duck };
+    let leaving = notice.leaving.clone();
+    let mut tasks = Tasks::new(shutdown.clone(), notice);
+    let (door, admin_door) = listening.bind().await?;
     let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
     let _only_one = lock(&config.store_path)?;
-    let token = http::write_admin_token(&config.http.admin_token_file)
-        .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
+    let token = http::write_admin_token(&listening.admin_token_file)
+        .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let mail_domain = config.mail.from.email.domain().to_owned();
     let outbox = Outbox { deployment: config.chain.deployment, mail_domain };
     let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default() };
@@ -59,16 +61,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         confirmations: config.chain.confirmations,
         max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
+        is_tls: listening.is_public_tls(),
+        leaving,
     };
     let (public, admin) = (api::public(app.clone()), api::admin(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
-    tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
-    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
+    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
     spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
     tasks.spawn("metrics", recorder.keep(shutdown.clone()));
     let store = shared.store.clone();
     spawn_workers(&mut tasks, config, shared, shutdown)?;
-    tracing::info!(%listen, %admin_listen, "indexer runs");
+    tracing::info!(listen = %listening.listen, admin_listen = %listening.admin_listen, "indexer runs");
     let outcome = tasks.join().await;
     store.close().await;
     outcome

@@ -3,14 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use otp_core::{
-    chain::{self, Pool},
-    http,
-    metrics::Recorder,
-    seal::{Keyring, Resealing},
-    store::Store,
-    tasks::Tasks,
-};
+use otp_core::{chain::{self, Pool}, http, metrics::Recorder, seal::{Keyring, Resealing}, store::Store, tasks::{Notice, Tasks}};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -30,12 +23,14 @@ use crate::{
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let recorder = Recorder::install()?;
-    let mut tasks = Tasks::new(shutdown.clone());
-    let (listen, admin_listen) = (config.http.listen, config.http.admin_listen);
-    let (listener, admin_listener) = (http::bind(listen).await?, http::bind(admin_listen).await?);
+    let listening = config.http.listening.clone();
+    let notice = Notice { leaving: CancellationToken::new(), lasts: listening.lame_duck };
+    let leaving = notice.leaving.clone();
+    let mut tasks = Tasks::new(shutdown.clone(), notice);
+    let (door, admin_door) = listening.bind().await?;
     let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
-    let token = http::write_admin_token(&config.http.admin_token_file)
-        .with_context(|| format!("cannot write {}", config.http.admin_token_file.display()))?;
+    let token = http::write_admin_token(&listening.admin_token_file)
+        .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let (parts, pool) = open(&config, store.clone()).await?;
     let (sponsor, desk) = open_sponsor(config.sponsor, &parts).await?.unzip();
     let app = App::new(api::Parts {
@@ -50,6 +45,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         node: parts.node.clone(),
         wake: parts.wake.clone(),
         sponsor: desk,
+        leaving,
         shutdown: shutdown.clone(),
     });
     let (written, stop_store) = (store.clone(), shutdown.clone());
@@ -61,14 +57,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let (public, admin) = (api::router(app.clone()), api::admin_router(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
-    tasks.spawn("public HTTP", async move { Ok(http::serve(listener, public, stop).await?) });
-    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_listener, admin, stop_admin).await?) });
+    tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
+    tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
     let (changing, stop_changes) = (store.clone(), shutdown.clone());
     tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
     spawn_chain_side(&mut tasks, parts, sponsor, pool, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));
-    tracing::info!(%listen, %admin_listen, "relayer serves");
+    tracing::info!(listen = %listening.listen, admin_listen = %listening.admin_listen, "relayer serves");
     let outcome = tasks.join().await;
     store.close().await;
     outcome
@@ -106,7 +102,10 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<(Parts, Pool)> {
 
 /// The sponsor's key, where one is configured. It must not be the issuer's: two sequences of nonces over one account would
 /// each take the other's.
-async fn open_sponsor(config: Option<SponsorConfig>, parts: &Parts) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
+async fn open_sponsor(
+    config: Option<SponsorConfig>,
+    parts: &Parts,
+) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
     let Some(config) = config else { return Ok(None) };
     let signer = signer::open(&config.signer, parts.chain.deployment.chain_id).await.context("sponsor")?;
     if signer.address() == parts.signer.address() {

@@ -17,6 +17,8 @@ async fn serve(world: &World) -> (String, String) {
         confirmations: 0,
         max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
+        is_tls: false,
+        leaving: CancellationToken::new(),
     };
     let mut urls = Vec::new();
     let recorder = Recorder::install().unwrap();

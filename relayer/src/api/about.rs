@@ -68,10 +68,11 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
         },
         "signer": { "state": signer },
     });
-    if store && chain == "ok" && signer == "ok" {
+    let leaving = app.leaving.is_cancelled();
+    if store && chain == "ok" && signer == "ok" && !leaving {
         return Ok(answer(StatusCode::OK, &json!({ "status": "ready", "dependencies": dependencies })));
     }
-    let detail = "a dependency is not well: see dependencies";
+    let detail = if leaving { "this relayer is ending" } else { "a dependency is not well: see dependencies" };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)
         .with("dependencies", dependencies)
         .retry_after(5))

@@ -11,9 +11,9 @@ mod contacts;
 mod cookie;
 mod dpop;
 mod events;
-mod nonce;
 mod links;
 mod fingerprint;
+mod nonce;
 mod otps;
 mod pages;
 mod paths;
@@ -21,9 +21,9 @@ mod session;
 mod siwe;
 mod sponsor;
 mod streams;
+mod tokens;
 mod turns;
 mod unlock;
-mod tokens;
 mod view;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -35,9 +35,9 @@ use axum::{
     routing::{delete, get, post},
 };
 use otp_core::{
-    code::Digits,
-    http::{self, Problem},
     chain::Node,
+    code::Digits,
+    http::{self, Guard, Problem},
     id::Deployment,
     metrics::Recorder,
     seal::Keyring,
@@ -88,6 +88,8 @@ pub struct Parts {
     pub node: Node,
     /// Notified after each request that was stored.
     pub wake: Arc<Notify>,
+    /// Cancelled once the daemon was told to end, which is when it stops being ready.
+    pub leaving: CancellationToken,
     /// Pays for verifications, where that is configured.
     pub sponsor: Option<SponsorDesk>,
     /// Ends the event streams.
@@ -99,10 +101,10 @@ pub struct Parts {
 pub struct App {
     parts: Arc<Parts>,
     tokens: Arc<Tokens>,
+    contracts: Arc<ContractCheck>,
+    limits: Arc<Limits>,
     turns: Arc<Turns>,
     streams: Arc<Streams>,
-    limits: Arc<Limits>,
-    contracts: Arc<ContractCheck>,
 }
 
 impl App {
@@ -140,6 +142,7 @@ impl Deref for App {
 /// The public interface.
 pub fn router(app: App) -> Router {
     let cors = cors(&app.http);
+    let guard = Guard { time_limit: TIME_LIMIT, is_tls: app.http.listening.is_public_tls() };
     let routes = Router::new()
         .route("/v1/config", get(about::config))
         .route("/v1/auth/nonce", get(auth::nonce))
@@ -165,20 +168,22 @@ pub fn router(app: App) -> Router {
         .with_state(app)
         .layer(middleware::from_fn(limits::tell));
     // After the answers for unknown methods, one of which a preflight would else get.
-    http::guarded(http::complete(routes).layer(cors), TIME_LIMIT)
+    http::guarded(http::complete(routes).layer(cors), guard)
 }
 
 /// The operators' interface: all but liveness and readiness asks for the token.
 pub fn admin_router(app: App, token: Secret<String>, recorder: Recorder) -> Router {
     let routes = Router::new().route("/v1/status", get(about::status));
     let open = Router::new().route("/readyz", get(about::readyz));
-    http::finish(http::admin(routes, open, token, recorder).with_state(app), TIME_LIMIT)
+    let guard = Guard { time_limit: TIME_LIMIT, is_tls: app.http.listening.is_admin_tls() };
+    http::finish(http::admin(routes, open, token, recorder).with_state(app), guard)
 }
 
 fn cors(config: &HttpConfig) -> CorsLayer {
     let origins = config.domains.iter().filter_map(|domain| HeaderValue::from_str(&domain.origin).ok());
     let idempotency_key = HeaderName::from_static("idempotency-key");
     let last_event_id = HeaderName::from_static("last-event-id");
+    let dpop = HeaderName::from_static(dpop::HEADER);
     CorsLayer::new()
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_credentials(true)
@@ -192,7 +197,6 @@ fn cors(config: &HttpConfig) -> CorsLayer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DigitsBody {
-    let dpop = HeaderName::from_static(dpop::HEADER);
     digits: String,
 }
 

@@ -1,19 +1,24 @@
 //! `http.*`: ports, and where people sign in.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::str::FromStr;
 
-use otp_core::config::Reader;
+use otp_core::{
+    config::Reader,
+    http::{Listening, Ports},
+};
 use url::Url;
+
+const PORTS: Ports = Ports {
+    listen: "127.0.0.1:8080",
+    admin_listen: "127.0.0.1:8081",
+    admin_token_file: "data/relayer-admin.token",
+};
 
 /// `http.*`
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// `http.listen`
-    pub listen: SocketAddr,
-    /// `http.admin_listen`
-    pub admin_listen: SocketAddr,
-    /// `http.admin_token_file`
-    pub admin_token_file: PathBuf,
+    /// Ports, TLS, the admin token.
+    pub listening: Listening,
     /// `http.domains`: where people sign in.
     pub domains: Vec<Domain>,
 }
@@ -29,11 +34,6 @@ pub struct Domain {
     pub origin: String,
 }
 
-impl FromStr for Domain {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let uri = Url::parse(text).map_err(|e| format!("a URI such as https://app.example/ is expected ({e})"))?;
 impl Domain {
     /// Whether the page is served over TLS; one that is not is on this machine.
     #[must_use]
@@ -42,6 +42,11 @@ impl Domain {
     }
 }
 
+impl FromStr for Domain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri = Url::parse(text).map_err(|e| format!("a URI such as https://app.example/ is expected ({e})"))?;
         let local = matches!(uri.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match uri.scheme() {
             "https" => {}
@@ -57,16 +62,9 @@ impl Domain {
 }
 
 pub(super) fn read(reader: &mut Reader) -> Option<HttpConfig> {
-    let listen = reader.or("http.listen", "127.0.0.1:8080");
-    let admin_listen = reader.or("http.admin_listen", "127.0.0.1:8081");
-    let admin_token_file = reader.or("http.admin_token_file", "data/relayer-admin.token");
+    let listening = Listening::read(reader, PORTS);
     let domains = reader.list("http.domains", None);
-    Some(HttpConfig {
-        listen: listen?,
-        admin_listen: admin_listen?,
-        admin_token_file: admin_token_file?,
-        domains: domains?,
-    })
+    Some(HttpConfig { listening: listening?, domains: domains? })
 }
 
 #[cfg(test)]

@@ -81,6 +81,10 @@ pub(crate) struct TestApp {
     pub(crate) admin_url: String,
     pub(crate) anvil: Anvil,
     pub(crate) deployment: otp_core::id::Deployment,
+    /// What the script deployed.
+    pub(crate) contracts: Deployment,
+    /// Two of these three sign for the Safe.
+    pub(crate) owners: Vec<PrivateKeySigner>,
     pub(crate) store: Store,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) view: ChainView,
@@ -119,6 +123,13 @@ pub(crate) struct Person {
     pub(crate) account: Uuid,
 }
 
+impl Person {
+    /// The session's id.
+    pub(crate) fn session(&self) -> Uuid {
+        claims(&self.token)["jti"].as_str().unwrap().parse().unwrap()
+    }
+}
+
 /// The contracts are deployed once, by the script; each test's chain starts from that state.
 static DEPLOYED: OnceCell<Deployed> = OnceCell::const_new();
 
@@ -126,6 +137,7 @@ static DEPLOYED: OnceCell<Deployed> = OnceCell::const_new();
 struct Deployed {
     state: Bytes,
     deployment: Deployment,
+    owners: Vec<PrivateKeySigner>,
     issuer: PrivateKeySigner,
     guardian: PrivateKeySigner,
 }
@@ -134,16 +146,17 @@ async fn deploy() -> Deployed {
     let folder = tempfile::tempdir().unwrap();
     let anvil = start_anvil(folder.path()).await;
     let (issuer, guardian) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+    let owners: Vec<_> = (0..3).map(|_| PrivateKeySigner::random()).collect();
     let plan = Plan {
         deployer: anvil.new_account().await.unwrap(),
-        owners: (0..3).map(|_| PrivateKeySigner::random().address()).collect(),
+        owners: owners.iter().map(PrivateKeySigner::address).collect(),
         guardian: guardian.address(),
         issuers: vec![issuer.address()],
         code_ttl_s: 60,
     };
     let deployment = Deployment::run(&plan, &anvil.url, folder.path()).await.unwrap();
     let state = anvil.node.anvil_dump_state().await.unwrap();
-    Deployed { state, deployment, issuer, guardian }
+    Deployed { state, deployment, owners, issuer, guardian }
 }
 
 async fn start_anvil(logs: &Path) -> Anvil {
@@ -161,13 +174,13 @@ impl TestApp {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let Deployed { state, deployment, issuer, guardian } = DEPLOYED.get_or_init(deploy).await.clone();
+        let Deployed { state, deployment: contracts, owners, issuer, guardian } = DEPLOYED.get_or_init(deploy).await.clone();
         let anvil = start_anvil(folder.path()).await;
         assert!(anvil.node.anvil_load_state(state).await.unwrap());
         for account in [issuer.address(), guardian.address()] {
             fund(&anvil.node, account).await.unwrap();
         }
-        let deployment = otp_core::id::Deployment { chain_id: deployment.chain_id, verifier: deployment.verifier };
+        let deployment = otp_core::id::Deployment { chain_id: contracts.chain_id, verifier: contracts.verifier };
         let purposes: Vec<Purpose> = ["login", "withdraw", "unheard-of"].map(|name| name.parse().unwrap()).to_vec();
         let watched = Watched {
             deployment,
@@ -187,6 +200,8 @@ impl TestApp {
             admin_url: String::new(),
             anvil,
             deployment,
+            contracts,
+            owners,
             store,
             keyring,
             view,
@@ -223,6 +238,7 @@ impl TestApp {
             session: SessionConfig { ttl: setup.session_ttl, public_urls: vec![PUBLIC_URL.parse().unwrap()] },
             node: setup.node.clone().unwrap_or_else(|| self.anvil.node.clone()),
             wake: self.wake.clone(),
+            leaving: CancellationToken::new(),
             sponsor: self.sponsor.clone(),
             shutdown: self.shutdown.clone(),
         });
@@ -268,7 +284,12 @@ impl TestApp {
 
     pub(crate) async fn login(&self, wallet: &PrivateKeySigner, message: &str) -> Answer {
         let signature = wallet.sign_message_sync(message.as_bytes()).unwrap();
-        let body = json!({ "message": message, "signature": format!("0x{}", hex::encode(signature.as_bytes())) });
+        self.login_by(message, &signature.as_bytes()).await
+    }
+
+    /// Signs in with a signature of any form.
+    pub(crate) async fn login_by(&self, message: &str, signature: &[u8]) -> Answer {
+        let body = json!({ "message": message, "signature": format!("0x{}", hex::encode(signature)) });
         send(self.request(Method::POST, "/v1/auth/login").json(&body)).await
     }
 
@@ -377,9 +398,14 @@ impl Drop for TestApp {
 
 pub(crate) fn http_config() -> HttpConfig {
     HttpConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        admin_listen: ([127, 0, 0, 1], 0).into(),
-        admin_token_file: "unused".into(),
+        listening: http::Listening {
+            listen: ([127, 0, 0, 1], 0).into(),
+            admin_listen: ([127, 0, 0, 1], 0).into(),
+            admin_token_file: "unused".into(),
+            tls: None,
+            behind_proxy: false,
+            lame_duck: Duration::ZERO,
+        },
         domains: vec![URI.parse().unwrap(), "https://app.example/sign-in".parse().unwrap()],
     }
 }
