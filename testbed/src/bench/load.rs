@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// More operations than this are never open at once: a system that falls so far behind has failed.
-const MOST_OPEN: usize = 20_000;
+const MOST_OPEN: usize = 100_000;
 
 /// What each operation took and brought, and the time from the first start to the last end.
 pub(super) struct Measured<T> {

@@ -13,51 +13,43 @@ use alloy::{
     sol_types::SolCall,
 };
 use anyhow::Result;
-use otp_core::{chain::Node, contract::OtpVerifier, id::Purpose};
+use otp_core::{contract::OtpVerifier, id::Purpose};
 use tokio::time::Instant;
 
 use super::{
     load,
     pipeline::{Row, Watch},
 };
-use crate::{anvil, description::Description};
+use crate::{anvil, description::Description, stack::Stack};
 
 const GAS: u64 = 150_000;
 const FEE_WEI: u128 = 20_000_000_000;
 const TIP_WEI: u128 = 1_000_000_000;
 /// A rate is given up when it takes so many times its span: the sender then sustains less, which is what it shows.
-const PATIENCE: usize = 4;
+const PATIENCE: usize = 2;
 
 /// Sends one transaction per request.
 pub(super) struct Sender {
-    node: Node,
-    description: Description,
     signer: Arc<AwsSigner>,
     purpose: B256,
 }
 
 impl Sender {
-    pub(super) async fn new(description: &Description, signer: AwsSigner) -> Result<Self> {
+    pub(super) fn new(signer: AwsSigner) -> Result<Self> {
         let purpose: Purpose = "login".parse().map_err(|e| anyhow::anyhow!("the purpose: {e}"))?;
-        Ok(Self {
-            node: anvil::connect(&description.rpc_url)?,
-            description: description.clone(),
-            signer: Arc::new(signer),
-            purpose: purpose.bytes32(),
-        })
+        Ok(Self { signer: Arc::new(signer), purpose: purpose.bytes32() })
     }
 
     /// `rate` requests a second for `seconds`, or as many as get done in a few times as long.
-    pub(super) async fn run(&mut self, rate: usize, seconds: usize) -> Result<Row> {
-        let issuer = self.description.issuer;
-        let nonce = self.node.get_transaction_count(issuer).await?;
-        let contract = OtpVerifier::new(self.description.verifier, &self.node);
-        let serial: u64 = contract.nextSerial(issuer, self.purpose).call().await?.to();
-        let watch = Watch::start(&self.node, &self.description).await?;
+    pub(super) async fn run(&self, stack: &Stack, rate: usize, seconds: usize) -> Result<Row> {
+        let Description { issuer, verifier, chain_id, .. } = stack.description;
+        let node = anvil::connect(&stack.description.rpc_url)?;
+        let nonce = node.get_transaction_count(issuer).await?;
+        let serial: u64 = OtpVerifier::new(verifier, &node).nextSerial(issuer, self.purpose).call().await?.to();
+        let watch = Watch::start(stack).await?;
         let begun = Instant::now();
         let give_up = begun + Duration::from_secs((seconds * PATIENCE) as u64);
-        let (node, signer, purpose) = (self.node.clone(), Arc::clone(&self.signer), self.purpose);
-        let (verifier, chain_id) = (self.description.verifier, self.description.chain_id);
+        let (signer, purpose) = (Arc::clone(&self.signer), self.purpose);
         // In order: a nonce that is missing holds up all those after it.
         let turn = Arc::new(tokio::sync::Mutex::new(0u64));
         let sent = load::open(rate, seconds, move |_| {
