@@ -21,8 +21,11 @@ use otp_core::{
     clock::now_ms,
     contract::{OtpVerifier, role},
     id::{Deployment, Purpose},
+    metrics::ISSUANCE_STOPPED,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::warnings::Warnings;
 
 /// One answer may be an error, as near a reorg; that no node answers needs no second time.
 const FORGIVEN_FAILURES: u32 = 1;
@@ -53,6 +56,21 @@ pub enum Unavailable {
     Unfunded,
     /// The issuing task cannot work: it waits for its key or its turns fail.
     Stalled,
+}
+
+impl Unavailable {
+    const ALL: [Self; 5] = [Self::Chain, Self::Paused, Self::NoRole, Self::Unfunded, Self::Stalled];
+
+    /// The label in the metrics.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Paused => "paused",
+            Self::NoRole => "no-role",
+            Self::Unfunded => "unfunded",
+            Self::Stalled => "stalled",
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -90,6 +108,7 @@ pub struct ChainView {
     snapshot: Arc<RwLock<Snapshot>>,
     watched: Arc<Watched>,
     stalled: Arc<AtomicBool>,
+    warnings: Warnings,
 }
 
 impl ChainView {
@@ -97,7 +116,7 @@ impl ChainView {
     /// after its last answer, whichever comes first.
     #[must_use]
     pub fn new(watched: Watched) -> Self {
-        Self { snapshot: Arc::default(), watched: Arc::new(watched), stalled: Arc::default() }
+        Self { snapshot: Arc::default(), watched: Arc::new(watched), stalled: Arc::default(), warnings: Warnings::default() }
     }
 
     /// The issuing task tells whether it works.
@@ -109,6 +128,12 @@ impl ChainView {
     #[must_use]
     pub fn watched(&self) -> &Watched {
         &self.watched
+    }
+
+    /// What may stop issuance soon.
+    #[must_use]
+    pub fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// Whether codes can be issued now.
@@ -210,6 +235,9 @@ impl ChainView {
                 tracing::warn!(%error, "no node gave a good answer");
             }
             let now = self.available();
+            for reason in Unavailable::ALL {
+                metrics::gauge!(ISSUANCE_STOPPED, "reason" => reason.name()).set(u8::from(now == Err(reason)));
+            }
             if told != Some(now) {
                 self.tell(now);
                 told = Some(now);

@@ -10,3 +10,4 @@ pub mod keystore;
 pub mod limits;
 pub mod serve;
 pub mod signer;
+pub mod warnings;

@@ -14,6 +14,7 @@ use crate::{
     config::{Config, SponsorConfig},
     issuing::{Issuer, Parts, Sponsor, SponsorDesk},
     signer,
+    warnings::Watch,
 };
 
 /// Runs until SIGINT or SIGTERM, or until a part fails.
@@ -32,6 +33,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let token = http::write_admin_token(&listening.admin_token_file)
         .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let (parts, pool) = open(&config, store.clone()).await?;
+    let warn = config.warn.clone();
     let (sponsor, desk) = open_sponsor(config.sponsor, &parts).await?.unzip();
     let app = App::new(api::Parts {
         store: store.clone(),
@@ -62,6 +64,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (changing, stop_changes) = (store.clone(), shutdown.clone());
     tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
+    let watch = Watch {
+        node: parts.node.clone(),
+        pool: pool.clone(),
+        store: store.clone(),
+        view: parts.view.clone(),
+        sponsor: sponsor.as_ref().map(Sponsor::address),
+        fee_cap_wei: parts.issue.max_fee_cap_wei,
+        config: warn,
+    };
+    spawn_watches(&mut tasks, pool.clone(), watch, &shutdown);
     spawn_chain_side(&mut tasks, parts, sponsor, pool, &shutdown);
     tasks.spawn("metrics", recorder.keep(shutdown));
     tracing::info!(listen = %listening.listen, admin_listen = %listening.admin_listen, "relayer serves");
@@ -130,6 +142,19 @@ fn spawn_keys(tasks: &mut Tasks, parts: &Parts, shutdown: &CancellationToken) {
     });
 }
 
+/// Of the nodes, and of what may stop issuance soon.
+fn spawn_watches(tasks: &mut Tasks, pool: Pool, watch: Watch, shutdown: &CancellationToken) {
+    let (stop, stop_watch) = (shutdown.clone(), shutdown.clone());
+    tasks.spawn("nodes", async move {
+        pool.watch(stop).await;
+        Ok(())
+    });
+    tasks.spawn("warnings", async move {
+        watch.run(stop_watch).await;
+        Ok(())
+    });
+}
+
 /// View and issuing start once a node is known to be the right one; until then issuance answers 503.
 fn spawn_chain_side(
     tasks: &mut Tasks,
@@ -141,11 +166,6 @@ fn spawn_chain_side(
     let (chain, node, view) = (parts.chain.clone(), parts.node.clone(), parts.view.clone());
     let checked = CancellationToken::new();
     let (go, stop) = (checked.clone(), shutdown.clone());
-    let (watched, stop_watching) = (pool.clone(), shutdown.clone());
-    tasks.spawn("nodes", async move {
-        watched.watch(stop_watching).await;
-        Ok(())
-    });
     tasks.spawn("chain view", async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),

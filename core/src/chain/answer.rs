@@ -58,7 +58,11 @@ impl BriefReceipt {
 pub(super) fn check(request: &SerializedRequest, result: &RawValue) -> Result<Meaning, Failure> {
     let text = result.get();
     match request.method() {
-        "eth_chainId" | "eth_blockNumber" | "eth_getTransactionCount" | "eth_getBalance" | "eth_gasPrice"
+        "eth_chainId"
+        | "eth_blockNumber"
+        | "eth_getTransactionCount"
+        | "eth_getBalance"
+        | "eth_gasPrice"
         | "eth_estimateGas" => {
             read::<U256>(text).filter(|_| text.starts_with("\"0x")).ok_or(Failure::Nonsense("no quantity"))?;
         }

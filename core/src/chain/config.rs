@@ -64,12 +64,7 @@ impl RpcConfig {
         let timeout = reader.millis("chain.rpc_timeout_ms", timeout_ms, 1..=120_000);
         let max_lag_blocks = reader.within("chain.max_lag_blocks", "5", 1..=10_000);
         let genesis_hash = reader.optional("chain.genesis_hash");
-        Some(Self {
-            urls: urls?,
-            timeout: timeout?,
-            max_lag_blocks: max_lag_blocks?,
-            genesis_hash: genesis_hash?,
-        })
+        Some(Self { urls: urls?, timeout: timeout?, max_lag_blocks: max_lag_blocks?, genesis_hash: genesis_hash? })
     }
 }
 

@@ -167,8 +167,7 @@ impl Endpoint {
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| answer::retry_after(value, OffsetDateTime::now_utc()));
-        if status == StatusCode::TOO_MANY_REQUESTS
-            || status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some()
+        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some()
         {
             return Err(Failure::Throttled { retry_after });
         }

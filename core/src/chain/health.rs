@@ -144,13 +144,7 @@ impl Health {
 
     /// Records a failure of a call that began at `started`, and returns for how long the endpoint is put aside, where
     /// this is news. `jitter` in 0..1 spreads the return of many processes.
-    pub(super) fn failed(
-        &mut self,
-        failure: Failure,
-        started: Instant,
-        now: Instant,
-        jitter: f64,
-    ) -> Option<Duration> {
+    pub(super) fn failed(&mut self, failure: Failure, started: Instant, now: Instant, jitter: f64) -> Option<Duration> {
         self.last_failure = Some(failure);
         if failure.needs_verifying() {
             self.verified = false;

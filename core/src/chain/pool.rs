@@ -141,7 +141,6 @@ impl Pool {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "ages and lags are far below 2^52")]
     fn measure(&self) {
         let now_s = now_ms().unsigned_abs() / 1_000;
         for state in self.endpoints() {

@@ -70,7 +70,14 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
     });
     let leaving = app.leaving.is_cancelled();
     if store && chain == "ok" && signer == "ok" && !leaving {
-        return Ok(answer(StatusCode::OK, &json!({ "status": "ready", "dependencies": dependencies })));
+        let warnings = app.view.warnings().all();
+        let status = if warnings.is_empty() { "ready" } else { "degraded" };
+        let warnings: Map<String, Value> =
+            warnings.into_iter().map(|(name, detail)| (name.to_owned(), detail.into())).collect();
+        return Ok(answer(
+            StatusCode::OK,
+            &json!({ "status": status, "warnings": warnings, "dependencies": dependencies }),
+        ));
     }
     let detail = if leaving { "this relayer is ending" } else { "a dependency is not well: see dependencies" };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)

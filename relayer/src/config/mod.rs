@@ -9,6 +9,7 @@ mod keys;
 mod limits;
 mod otp;
 mod sponsor;
+mod warn;
 
 mod session;
 use std::{
@@ -32,6 +33,7 @@ pub use self::{
     session::SessionConfig,
     otp::OtpConfig,
     sponsor::SponsorConfig,
+    warn::WarnConfig,
 };
 
 const PREFIX: &str = "OTP_RELAYER";
@@ -63,6 +65,8 @@ pub struct Config {
     pub issue: IssueConfig,
     /// Who pays for verifications, if anybody.
     pub sponsor: Option<SponsorConfig>,
+    /// When to say that issuance may stop soon.
+    pub warn: WarnConfig,
     /// `tracing` filter.
     pub log_filter: String,
 }
@@ -100,6 +104,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let limits = limits::read(reader);
     let issue = issue::read(reader);
     let sponsor = sponsor::read(reader);
+    let warn = warn::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
         chain: chain?,
@@ -114,6 +119,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         limits: limits?,
         issue: issue?,
         sponsor: sponsor?,
+        warn: warn?,
         log_filter: log_filter?,
     })
 }

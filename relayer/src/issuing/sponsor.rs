@@ -95,6 +95,12 @@ impl Sponsor {
         (Self { ground: Ground::from(parts), signer, config: Arc::new(config), jobs }, SponsorDesk(desk))
     }
 
+    /// The account that pays.
+    #[must_use]
+    pub fn address(&self) -> alloy::primitives::Address {
+        self.signer.address()
+    }
+
     /// Waits for the key, then sends what is handed in and follows it, until `shutdown`.
     ///
     /// # Errors
