@@ -100,8 +100,8 @@ function threats() {
 }
 
 function solidityTest(name, test) {
-  const file = walk('test-sol', '.t.sol').find((each) => path.basename(each, '.t.sol') === name);
-  return file !== undefined && new RegExp(`function ${test}\\(`).test(read(file));
+  const files = walk('test-sol', '.t.sol').filter((file) => path.basename(file, '.t.sol') === name);
+  return files.some((file) => new RegExp(`function ${test}\\(`).test(read(file)));
 }
 
 function rustTest(where, test) {

@@ -28,7 +28,9 @@ import {Enum} from "@safe-global/safe-contracts/contracts/common/Enum.sol";
 /// watch `RemovalRequested`. In these three days whoever has owners' keys and a code is alone in being able to move
 /// anything, and that is the owners.
 ///
-/// Warning: a Safe's modules pass no guard. `configure` refuses a Safe that has one, and to enable one takes a code.
+/// Warning: it sees the Safe's own transactions and nothing else. What modules do passes no guard: `configure` refuses a
+/// Safe that has one, and to enable one takes a code. Nor does what the owners sign off the chain in the Safe's name
+/// (ERC-1271: a token's permit, an order), nor what is drawn from an allowance given before.
 contract OtpSafeGuard is BaseGuard {
     /// @notice The Safe asks this approver from now on; plain payments up to `limit` wei a day need no code.
     event Configured(address indexed safe, address indexed approver, uint256 limit);
