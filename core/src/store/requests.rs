@@ -13,6 +13,8 @@ use super::{
 };
 use crate::id::Purpose;
 
+/// What each policy allows of wrong digits at least (protocol.md §4).
+const LEAST_ATTEMPTS: i64 = 1;
 /// How long an Idempotency-Key is remembered: 24 h.
 const IDEMPOTENCY_MS: i64 = 86_400_000;
 
@@ -95,6 +97,8 @@ pub enum Attempt {
     },
     /// No attempt is left.
     Locked,
+    /// More than every policy allows, and this one's limit is not known yet: nothing was counted.
+    LimitUnknown,
     /// Too many wrong digits for this account.
     TooMany {
         /// When to try again, in seconds.
@@ -169,6 +173,15 @@ impl Store {
     /// When the store fails.
     pub async fn submit(&self, new: NewRequest) -> Result<Submission, StoreError> {
         self.group.run(move |write| Box::pin(async move { submit(write, new).await })).await
+    }
+
+    /// The request that a code on the chain was given to; `None` for a code that is not of this store.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn request_of(&self, on_chain_id: B256) -> Result<Option<Uuid>, StoreError> {
+        let row = sqlx::query_scalar("SELECT request_id FROM issuances WHERE on_chain_id = ?");
+        Ok(row.bind(on_chain_id.as_slice()).fetch_optional(&self.readers).await?)
     }
 
     /// Ids of the account's requests, newest first, from before `before`.
@@ -283,6 +296,9 @@ async fn begin_attempt(
             .await?;
         return Ok(Outcome::Keep(Attempt::Locked));
     }
+    if attempts >= LEAST_ATTEMPTS && !is_limit_settled(&mut *write, request_id).await? {
+        return Ok(Outcome::Undo(Attempt::LimitUnknown));
+    }
     let guess = match guesses::take(&mut *write, account_id, Target::Request(request_id), now_ms).await? {
         Ok(guess) => guess,
         Err(retry_after_s) => return Ok(Outcome::Undo(Attempt::TooMany { retry_after_s })),
@@ -293,6 +309,19 @@ async fn begin_attempt(
         .await?;
     let attempts_left = column::unsigned(max - attempts - 1, "requests")?;
     Ok(Outcome::Keep(Attempt::Counted { guess, attempts_left }))
+}
+
+/// Whether `max_attempts` is the policy's at the block that issued: the batcher sets it when it sees that block, which the
+/// indexer may have seen before.
+async fn is_limit_settled(write: &mut SqliteConnection, request_id: Uuid) -> Result<bool, StoreError> {
+    let settled = sqlx::query_scalar(
+        "SELECT c.state IN ('mined', 'final') FROM issuances i JOIN calls c ON c.id = i.batch_id
+         WHERE i.request_id = ? AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
+    )
+    .bind(request_id)
+    .fetch_optional(write)
+    .await?;
+    Ok(settled.unwrap_or_default())
 }
 
 async fn settle_attempt(

@@ -58,6 +58,10 @@ pub(super) async fn unlock(
                 Err(wrong_digits(attempts_left.into()))
             }
         }
+        Attempt::LimitUnknown => {
+            let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
+            Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1))
+        }
     }
 }
 
