@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod api;
+mod changes;
 mod delivery;
 mod harness;
 mod node_faults;

@@ -4,10 +4,12 @@
 mod app;
 mod bodies;
 mod chain;
+mod changes;
 mod contacts;
 mod events;
 mod login;
 mod message;
 mod otps;
+mod reports;
 mod sessions;
 mod unlock;

@@ -27,11 +27,12 @@ use otp_core::{
     authorization::Authorization,
     clock::now_ms,
     code::{Code, Seed},
+    contact::Channel,
     id::{self, Slot, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Binding, Challenge, Confirmation, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, Rules,
+        Binding, Challenge, Confirmation, Delay, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, Rules,
         SignedTransaction, Store, Submission,
     },
 };
@@ -181,21 +182,23 @@ impl World {
         let contact = NewContact {
             id: contact_id,
             account_id,
-            channel: "email",
+            channel: Channel::Email,
             address_sealed: &self.keyring.seal("contact", contact_id, address.as_bytes()).unwrap(),
             address_tag: self.keyring.tag("contact", address.as_bytes()),
-            now_ms: now,
             expires_at_ms: now + 600_000,
+            delay: Delay { now_ms: now, delay_ms: 259_200_000 },
         };
-        assert_eq!(self.store.challenge_contact(&contact).await.unwrap(), Challenge::Started { contact_id });
+        let started = self.store.challenge_contact(&contact).await.unwrap();
+        assert!(matches!(started, Challenge::Started { change: None, .. }), "{started:?}");
         Person { wallet, address, account_id, contact_id, session_id, seed }
     }
 
     pub(crate) async fn confirm(&self, person: &Person) {
         let begun = self.store.begin_confirmation(person.account_id, person.contact_id, now_ms()).await.unwrap();
         let Confirmation::Guess { guess, .. } = begun else { panic!("{begun:?}") };
-        let done = self.store.confirm_contact(person.account_id, person.contact_id, guess, now_ms()).await.unwrap();
-        assert_eq!(done, Confirmation::Confirmed);
+        let (whose, contact_id) = ((person.account_id, person.session_id), person.contact_id);
+        let done = self.store.confirm_contact(whose, contact_id, guess, now_ms()).await.unwrap();
+        assert_eq!(done, Confirmation::Proved { contact_id });
     }
 
     pub(crate) async fn confirmed_person(&self) -> Person {

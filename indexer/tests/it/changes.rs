@@ -1,0 +1,164 @@
+//! What people are told of changes to their contacts.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use otp_core::{
+    clock::now_ms,
+    contact::Channel,
+    store::{Approval, Challenge, ChangeRow, Delay, NewContact, Removal},
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::harness::{Mailbox, Person, World, work_off};
+
+fn delay() -> Delay {
+    Delay { now_ms: now_ms(), delay_ms: 259_200_000 }
+}
+
+impl World {
+    /// Adds an address to an account; the contact, and the change that waits.
+    async fn add(&self, person: &Person, channel: Channel, address: &str) -> (Uuid, Option<ChangeRow>) {
+        let id = Uuid::now_v7();
+        let new = NewContact {
+            id,
+            account_id: person.account_id,
+            channel,
+            address_sealed: &self.keyring.seal("contact", id, address.as_bytes()).unwrap(),
+            address_tag: self.keyring.tag("contact", address.as_bytes()),
+            expires_at_ms: now_ms() + 600_000,
+            delay: delay(),
+        };
+        match self.store.challenge_contact(&new).await.unwrap() {
+            Challenge::Started { contact_id, change } => (contact_id, change),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn notices(&self) -> u64 {
+        self.store.enqueue_notices(&self.outbox).await.unwrap()
+    }
+
+    /// Approves a change as a right answer to its digits does.
+    async fn approve(&self, person: &Person, change: Uuid) {
+        let begun = self.store.begin_approval(person.account_id, change, now_ms()).await.unwrap();
+        let Approval::Guess { guess, .. } = begun else { panic!("{begun:?}") };
+        let whose = (person.account_id, person.session_id);
+        assert_eq!(self.store.approve_change(whose, change, guess, now_ms()).await.unwrap(), Approval::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_announced_to_the_confirmed_contacts_and_not_to_the_new_one() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let person = world.confirmed_person().await;
+    world.notices().await;
+    let (_, change) = world.add(&person, Channel::Email, "thief@evil.example").await;
+    let change = change.unwrap();
+    assert_eq!(world.notices().await, 2, "an announcement and a confirmation");
+    let worker = world.worker(mailbox.smtp_port);
+    work_off(&worker).await;
+
+    let mail = mailbox.one(&person.address).await;
+    let (text, html) = (mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap());
+    let digits = person.seed.change_digits(change.id, 1);
+    assert!(text.contains("A contact is to be added") && text.contains(digits.expose()), "{text}");
+    assert!(html.contains(digits.expose()) && !text.contains("thief@evil"), "{text}");
+    let link = text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:8090/cancel#v1.")).unwrap();
+    let linked: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(link).unwrap()).unwrap();
+    let token = person.seed.cancel_token(change.id, person.contact_id);
+    assert_eq!(linked, json!({ "id": change.id, "token": token.expose().as_str() }));
+    let new = mailbox.one("thief@evil.example").await;
+    let text = new["text"].as_str().unwrap();
+    assert!(text.contains("Confirm this address") && !text.contains("cancel#") && !text.contains(digits.expose()));
+}
+
+#[tokio::test]
+async fn the_removed_contact_is_told_that_it_was_and_of_nothing_after() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let person = world.confirmed_person().await;
+    world.notices().await;
+    let Removal::Waits(change) =
+        world.store.remove_contact(person.account_id, person.contact_id, delay()).await.unwrap()
+    else {
+        panic!("it waits")
+    };
+    // The announcement is pointless once the change was made; what was made is told.
+    assert_eq!(world.notices().await, 1);
+    world.approve(&person, change.id).await;
+    assert_eq!(world.notices().await, 1);
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    let mail = mailbox.one(&person.address).await;
+    assert!(mail["subject"].as_str().unwrap().contains("A contact was removed"));
+    assert_eq!(world.deliveries("cancelled").await, 2, "the announcement, and the confirmation that was used");
+}
+
+#[tokio::test]
+async fn further_digits_and_a_deletion_are_told() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let person = world.confirmed_person().await;
+    world.notices().await;
+    let Removal::Waits(change) = world.store.delete_account(person.account_id, delay()).await.unwrap() else {
+        panic!("it waits")
+    };
+    let worker = world.worker(mailbox.smtp_port);
+    world.notices().await;
+    work_off(&worker).await;
+    // The renewal is of the future, so its digits live when it is read.
+    world.store.renew_change(person.account_id, change.id, now_ms() + 600_001).await.unwrap();
+    world.notices().await;
+    work_off(&worker).await;
+    world.approve(&person, change.id).await;
+    world.notices().await;
+    work_off(&worker).await;
+    let mails = mailbox.of(&person.address).await;
+    let subjects: Vec<_> = mails.iter().map(|mail| mail["subject"].as_str().unwrap()).collect();
+    for part in ["Your account is to be deleted", "Digits to approve a change", "Your account was deleted"] {
+        assert_eq!(subjects.iter().filter(|subject| subject.contains(part)).count(), 1, "{subjects:?}");
+    }
+    let digits = person.seed.change_digits(change.id, 2);
+    assert!(mails.iter().any(|mail| mail["text"].as_str().unwrap().contains(digits.expose())));
+}
+
+#[tokio::test]
+async fn messages_to_an_erased_account_are_given_up() {
+    let world = World::new().await;
+    let person = world.confirmed_person().await;
+    world.notices().await;
+    let now = Delay { now_ms: now_ms(), delay_ms: 0 };
+    assert!(matches!(world.store.delete_account(person.account_id, now).await.unwrap(), Removal::Waits(_)));
+    world.store.apply_due_changes(now_ms()).await.unwrap();
+    world.notices().await;
+    let erased = world.store.erase_closed(now_ms() + otp_core::store::PENDING_MS + 1).await.unwrap();
+    assert_eq!(erased.accounts, [person.account_id]);
+    work_off(&world.worker(1)).await;
+    assert_eq!((world.deliveries("pending").await, world.deliveries("sent").await), (0, 0));
+    assert!(world.deliveries("dead").await > 0);
+}
+
+#[tokio::test]
+async fn a_message_over_a_channel_without_a_sender_is_given_up_at_once() {
+    let world = World::new().await;
+    let person = world.confirmed_person().await;
+    for (channel, address) in [
+        (Channel::Sms, "+4930123456"),
+        (Channel::Webhook, "https://8.8.8.8/"),
+        (Channel::Inapp, "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"),
+    ] {
+        let before = world.deliveries("dead").await;
+        world.add(&person, channel, address).await;
+        world.notices().await;
+        let worker = world.worker(1);
+        let job = loop {
+            let job = world.store.claim_delivery(1, None).await.unwrap().expect("its message is due");
+            if job.channel == channel.as_str() {
+                break job;
+            }
+        };
+        let failure = worker.compose(&job).unwrap_err();
+        assert_eq!(failure.to_string(), "there is no sender for this channel");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        // No mail server listens on port 1: an announcement by mail stays pending, the other message is dead.
+        work_off(&worker).await;
+        assert_eq!(world.deliveries("dead").await, before + 1, "{channel}");
+    }
+}
