@@ -6,11 +6,13 @@
 
 pub mod authorization;
 pub mod chain;
+pub mod cli;
 pub mod clock;
 pub mod code;
 pub mod config;
 pub mod contact;
 pub mod contract;
+pub mod failpoint;
 pub mod http;
 pub mod id;
 pub mod merkle;

@@ -1,13 +1,14 @@
 //! Command line of the relayer.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use relayer::{config::Config, keystore, serve};
+use otp_core::cli;
+use relayer::{
+    commands::{self, Operation, check},
+    config::Config,
+    keystore, serve,
+};
 
 #[derive(Parser)]
 #[command(version, about = "Signs people in, takes their requests, and commits one-time codes to the chain")]
@@ -29,6 +30,9 @@ enum Command {
         /// TOML file; each key can also be set as OTP_RELAYER_<SECTION>_<KEY>
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Ask node and key service too: chain, contract, role, funds
+        #[arg(long)]
+        online: bool,
         /// Answer in JSON
         #[arg(long)]
         json: bool,
@@ -45,66 +49,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Operate(Operation),
 }
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Serve { config } => run(config.as_deref()),
-        Command::CheckConfig { config, json } => check(config.as_deref(), json),
-        Command::Keystore { out, password, json } => match keystore::create(&out, &password) {
-            Ok(address) if json => say(&serde_json::json!({ "address": address, "keystore": out }).to_string()),
-            Ok(address) => say(&address.to_string()),
-            Err(e) => fail(1, &format!("{e:#}")),
-        },
-    }
-}
-
-fn run(path: Option<&Path>) -> ExitCode {
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(faults) => return fail(2, &faults.to_string()),
-    };
-    if let Err(e) = otp_core::telemetry::init(&config.log_filter) {
-        return fail(2, &format!("log.filter: {e:#}"));
-    }
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(serve::serve(config)));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the relayer ends");
-            ExitCode::FAILURE
+        Command::Serve { config } => {
+            cli::run("relayer", Config::load(config.as_deref()), |config| &config.log_filter, serve::serve)
         }
+        Command::CheckConfig { config, online, json } => check::run(config.as_deref(), online, json),
+        Command::Keystore { out, password, json } => match keystore::create(&out, &password) {
+            Ok(address) if json => cli::say(&serde_json::json!({ "address": address, "keystore": out }).to_string()),
+            Ok(address) => cli::say(&address.to_string()),
+            Err(e) => cli::fail("relayer", cli::FAILED, &format!("{e:#}")),
+        },
+        Command::Operate(operation) => commands::run(&operation),
     }
-}
-
-fn check(path: Option<&Path>, json: bool) -> ExitCode {
-    let faults = Config::load(path).map_or_else(|faults| faults.0, |_| Vec::new());
-    if json {
-        say(&serde_json::json!({ "ok": faults.is_empty(), "faults": faults }).to_string());
-    } else if faults.is_empty() {
-        say("the configuration is complete");
-    }
-    match faults.as_slice() {
-        [] => ExitCode::SUCCESS,
-        _ if json => ExitCode::from(2),
-        faults => fail(2, &faults.join("\n")),
-    }
-}
-
-fn say(line: &str) -> ExitCode {
-    match writeln!(std::io::stdout(), "{line}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn fail(code: u8, line: &str) -> ExitCode {
-    // Nothing is left to do where standard error is closed too.
-    let _ = writeln!(std::io::stderr(), "relayer: {line}");
-    ExitCode::from(code)
 }

@@ -1,6 +1,6 @@
 //! The issuing key: an encrypted keystore on this machine, or a key in AWS KMS that never leaves it.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use alloy::{
     network::TxSigner,
@@ -8,8 +8,14 @@ use alloy::{
     signers::{aws::AwsSigner, local::LocalSigner},
 };
 use anyhow::Context;
+use aws_config::{BehaviorVersion, timeout::TimeoutConfig};
 
 use crate::config::SignerConfig;
+
+/// How long one attempt at a call to KMS may take.
+const KMS_ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a call to KMS may take with its repetitions.
+const KMS_CALL: Duration = Duration::from_secs(9);
 
 /// Signs the issuer's transactions.
 pub type IssuerSigner = Arc<dyn TxSigner<Signature> + Send + Sync>;
@@ -28,14 +34,7 @@ pub async fn open(config: &SignerConfig, chain_id: u64) -> anyhow::Result<Issuer
             });
             Ok(Arc::new(opened.await??))
         }
-        SignerConfig::Kms(key_id) => {
-            let signer = AwsSigner::new(kms_client().await, key_id.clone(), Some(chain_id)).await;
-            Ok(Arc::new(
-                signer.context(
-                    "KMS does not give signer.kms_key_id's public key: check key id, region and permissions",
-                )?,
-            ))
-        }
+        SignerConfig::Kms(key_id) => from_kms(kms_client().await, key_id, chain_id).await,
     }
 }
 
@@ -60,5 +59,11 @@ fn keystore_hint(path: &Path) -> String {
 
 /// Region, credentials and endpoint come from the environment, as in every AWS tool.
 async fn kms_client() -> aws_sdk_kms::Client {
-    aws_sdk_kms::Client::new(&aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await)
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(KMS_ATTEMPT)
+        .operation_attempt_timeout(KMS_ATTEMPT)
+        .operation_timeout(KMS_CALL)
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
+    aws_sdk_kms::Client::new(&config)
 }

@@ -92,6 +92,27 @@ impl Service {
         self.running.as_ref().and_then(|running| running.child.id())
     }
 
+    /// Lets it be another program from its next start on, with `env` beside its own.
+    pub fn become_program(&mut self, program: PathBuf, env: Vec<(&'static str, String)>) {
+        self.spec.program = program;
+        for (name, value) in env {
+            self.spec.env.retain(|(known, _)| *known != name);
+            self.spec.env.push((name, value));
+        }
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it does not within `limit`, or does not run.
+    pub async fn until_ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let name = self.spec.name;
+        let running = self.running.as_mut().with_context(|| format!("{name} does not run"))?;
+        let status = timeout(limit, running.child.wait()).await.with_context(|| format!("{name} does not end"))??;
+        self.running = None;
+        Ok(status)
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors

@@ -194,6 +194,24 @@ impl Stack {
         self.service(daemon).start().await
     }
 
+    /// Starts a daemon that was killed as another program, with `env` beside its own, and does not wait.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_as(&mut self, daemon: Daemon, program: PathBuf, env: Vec<(&'static str, String)>) -> Result<()> {
+        let service = self.service(daemon);
+        service.become_program(program, env);
+        service.spawn()
+    }
+
+    /// Waits until a daemon ends by itself.
+    ///
+    /// # Errors
+    /// When it does not within `limit`.
+    pub async fn until_ended(&mut self, daemon: Daemon, limit: Duration) -> Result<()> {
+        self.service(daemon).until_ended(limit).await.map(drop)
+    }
+
     /// Ends a daemon with SIGTERM, to be started again or not.
     ///
     /// # Errors

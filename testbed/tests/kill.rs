@@ -3,6 +3,8 @@
 //! The moments are drawn from a seed, which is printed; `KILL_SEED` repeats a run as far as the machine allows.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test tells what is wrong by failing")]
 
+#[path = "kill/failpoints.rs"]
+mod failpoints;
 mod load;
 
 use std::{

@@ -12,6 +12,7 @@ use otp_core::{
     authorization::{Authorization, TypedAction},
     clock::{now_ms, rfc3339_ms},
     contact::Channel,
+    failpoint,
     http::{Body, Problem, answer, header_text},
     id::Purpose,
     store::{Accepted, NewRequest, Refusal, Rules, Status, Submission},
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::openapi::shapes;
 use super::{App, client::Client, session::Session};
 use crate::{
     chain_view::Unavailable,
@@ -66,6 +68,19 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 /// `POST /v1/otps`
+#[utoipa::path(post, path = "/v1/otps", tag = "otps", summary = "Ask for a code",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("idempotency-key" = String, Header, description = "1 to 255 visible ASCII characters; the same one when repeating", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body = shapes::NewOtp,
+    responses(
+        (status = 202, description = "Accepted: it ends on the chain or with a reason", body = shapes::AcceptedOtp, headers(("location" = String, description = "The request"))),
+        (status = 400, description = "`idempotency-key-missing`, `action-invalid`, `bad-request`"),
+        (status = 403, description = "`contact-unconfirmed`, `wallet-blocked`, `origin-mismatch`"),
+        (status = 404, description = "`purpose-unknown`"),
+        (status = 409, description = "`idempotency-conflict`"),
+        (status = 422, description = "`idempotency-mismatch`"),
+        (status = 503, description = "`chain-unavailable`, `issuance-disabled`, `busy`: nothing was queued"),
+    ))]
 pub(super) async fn submit(
     State(app): State<App>,
     session: Session,
@@ -163,6 +178,7 @@ async fn store(app: &App, session: &Session, wanted: Wanted<'_>) -> Result<Submi
 fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
     match submission {
         Submission::Accepted(accepted) => {
+            failpoint::hit("request-stored");
             app.wake.notify_one();
             limits::note(&accepted.levels);
             tracing::info!(otp_id = %accepted.id, purpose = %accepted.purpose, "request accepted");

@@ -7,6 +7,7 @@ use alloy::{
 use otp_core::{
     code::Seed,
     contract::{MAX_BATCH, OtpVerifier, OtpVerifier::OtpVerifierErrors},
+    failpoint,
     id::{Purpose, Slot, leaf},
     merkle::Tree,
     metrics::BATCH_CODES,
@@ -46,6 +47,7 @@ impl Issuer {
     async fn issue(&self, purpose: Purpose, chain_nonce: u64, head: Head) -> Result<u64, IssuingError> {
         let (store, sender) = (&self.parts.store, &self.sender);
         let requests = store.claim_queued(sender.lease, purpose, MAX_BATCH).await?;
+        failpoint::hit("batch-claimed");
         let (next_nonce, first) = store.next_numbers(sender.lease.sender, purpose).await?;
         // Somebody may have used the key by hand, to cancel for instance: what the chain counted is gone.
         let nonce = next_nonce.max(chain_nonce);
@@ -61,13 +63,16 @@ impl Issuer {
         let Some(gas_limit) = self.gas_limit(purpose, &input).await? else { return Ok(requests.len() as u64) };
         let fees = sender.first_fees(head)?;
         let transaction = sender.sign(&sender.draft(nonce, gas_limit, input), fees, "issue").await?;
+        failpoint::hit("batch-signed");
         let raw = transaction.raw.clone();
         let tx_hash = transaction.hash;
         let batch = NewBatch { purpose, first, root, nonce, deadline, codes: &codes, transaction };
         let Some(call_id) = store.commit_batch(sender.lease, &batch).await? else { return Ok(0) };
+        failpoint::hit("batch-stored");
         metrics::histogram!(BATCH_CODES).record(u32::try_from(codes.len()).unwrap_or(u32::MAX));
         tracing::info!(call_id, %purpose, first, size = codes.len(), nonce, %tx_hash, "batch stored");
         let _ = sender.send(&raw, tx_hash).await;
+        failpoint::hit("batch-sent");
         Ok(codes.len() as u64)
     }
 

@@ -14,6 +14,7 @@ use otp_core::{
     chain::RpcFailure,
     clock::now_ms,
     contract::OtpVerifier,
+    failpoint,
     id::Purpose,
     metrics::{
         TRANSACTION_OLDEST_SECONDS, TRANSACTIONS_MINED, TRANSACTIONS_OPEN, TRANSACTIONS_REORGED, TRANSACTIONS_REPLACED,
@@ -51,13 +52,14 @@ impl Sender {
     pub(super) async fn follow(&mut self, head: Head) -> Result<Standing, IssuingError> {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
         let nonce = self.latest_nonce().await?;
-        if reorged {
-            let reopened = self.ground.store.reopen_calls(self.lease, nonce).await?;
-            if reopened > 0 {
-                tracing::error!(reopened, "a reorg went deeper than issue.confirmations: following final calls again");
+        let reopened = if reorged { self.ground.store.reopen_calls(self.lease, nonce).await? } else { 0 };
+        let open = self.ground.store.open_calls(self.lease.sender).await?;
+        if reopened > 0 {
+            tracing::error!(reopened, "a reorg went deeper than issue.confirmations: following final calls again");
+            for call in open.iter().filter(|call| call.mined.is_none()) {
+                self.publish(call).await?;
             }
         }
-        let open = self.ground.store.open_calls(self.lease.sender).await?;
         let (mut in_flight, mut missed, mut oldest_ms) = (0, false, now_ms());
         for call in &open {
             match self.follow_one(call, head, nonce, reorged).await {
@@ -113,6 +115,7 @@ impl Sender {
         }
         if deep {
             store.mark_final(self.lease, call.id).await?;
+            failpoint::hit("final-stored");
         }
         Ok(true)
     }
@@ -175,6 +178,7 @@ impl Sender {
             self.ground.store.mark_void(self.lease, call.id, &mined, why).await?;
             return Ok(true);
         }
+        failpoint::hit("receipt-found");
         let mut max_attempts = None;
         if let Contents::Batch { purpose, root, .. } = call.contents {
             if !self.has_event(root, receipt) {
@@ -184,6 +188,7 @@ impl Sender {
             max_attempts = self.max_attempts_at(purpose, block_hash).await;
         }
         self.ground.store.mark_mined(self.lease, call.id, &mined, max_attempts).await?;
+        failpoint::hit("mined-stored");
         metrics::counter!(TRANSACTIONS_MINED, "kind" => kind, "outcome" => "succeeded").increment(1);
         tracing::info!(call_id = call.id, kind, %tx_hash, block_number, gas_used = receipt.gas_used, "call mined");
         Ok(true)
@@ -244,7 +249,9 @@ impl Sender {
             let next = self.sign(&draft, fees, kind).await?;
             let raw = code.as_ref().map_or_else(|| next.raw.clone(), |code| without_code(&next.raw, code));
             let stored = SignedTransaction { raw, ..next.clone() };
+            failpoint::hit("replacement-signed");
             self.ground.store.add_transaction(self.lease, call.id, &stored).await?;
+            failpoint::hit("replacement-stored");
             metrics::counter!(TRANSACTIONS_REPLACED, "kind" => kind).increment(1);
             let max_fee_wei = fees.max_fee_wei;
             tracing::warn!(call_id = call.id, nonce = call.nonce, max_fee_wei, cancel, "replacing a stuck transaction");

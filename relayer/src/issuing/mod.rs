@@ -14,6 +14,7 @@ mod revoke;
 mod sender;
 mod sponsor;
 mod transaction;
+mod watch;
 
 use std::{
     path::PathBuf,
@@ -26,6 +27,7 @@ use otp_core::{
     chain::{self, Node, RpcFailure},
     clock::now_ms,
     contract::OtpVerifier,
+    failpoint,
     seal::{Keyring, SealError},
     store::{Store, StoreError},
 };
@@ -93,6 +95,9 @@ pub enum IssuingError {
         /// The nonce that comes next by chain and store.
         known: u64,
     },
+    /// A batch under this key is on the chain that is not in the store.
+    #[error("somebody else issues with this key: nothing is issued until this relayer is started anew")]
+    ForeignBatch,
     /// The fees that the chain asks for are above `issue.max_fee_per_gas_wei`.
     #[error("the base fee of {base_fee_wei} wei is above issue.max_fee_per_gas_wei")]
     FeeCap {
@@ -145,6 +150,7 @@ pub struct Issuer {
     parts: Parts,
     sender: Sender,
     orphans_at: Option<Instant>,
+    watch: watch::Watch,
 }
 
 impl Issuer {
@@ -158,7 +164,7 @@ impl Issuer {
             () = shutdown.cancelled() => return Ok(None),
             sender = Sender::take(Ground::from(&parts), parts.signer.clone()) => sender?,
         };
-        let issuer = Self { parts, sender, orphans_at: None };
+        let issuer = Self { parts, sender, orphans_at: None, watch: watch::Watch::default() };
         loop {
             issuer.fail_late_requests().await?;
             match issuer.align().await {
@@ -217,8 +223,9 @@ impl Issuer {
             self.follow_orphans(head).await?;
             self.orphans_at = Some(Instant::now());
         }
+        self.watch(head).await?;
         standing.in_flight += self.revoke(standing.nonce, head).await?;
-        self.compose(standing, head).await
+        if self.watch.is_foreign { Err(IssuingError::ForeignBatch) } else { self.compose(standing, head).await }
     }
 
     /// Whoever waited too long is told, also while nothing can be issued.
@@ -247,6 +254,7 @@ impl Issuer {
             serials.push((*purpose, mined.max(pending).to::<u64>()));
         }
         store.align_sender(self.sender.lease, nonce, &serials).await?;
+        failpoint::hit("aligned");
         for call in open.iter().filter(|call| call.mined.is_none()) {
             self.sender.publish(call).await?;
         }

@@ -12,6 +12,7 @@ use alloy::{
 };
 use otp_core::{
     chain::{Node, RpcFailure, brief},
+    failpoint,
     metrics::TRANSACTIONS_SIGNED,
     seal::Keyring,
     store::{Lease, NewCall, NewContents, OpenCall, Store},
@@ -147,9 +148,12 @@ impl Sender {
         let transaction = self.sign(&draft, self.first_fees(head)?, kind(contents)).await?;
         let (raw, tx_hash) = (transaction.raw.clone(), transaction.hash);
         let call = NewCall { contents, nonce, deadline, transaction };
+        failpoint::hit("call-signed");
         let call_id = self.ground.store.commit_call(self.lease, &call).await?;
+        failpoint::hit("call-stored");
         tracing::info!(call_id, kind = kind(contents), nonce, %tx_hash, "call stored");
         let _ = self.send(&raw, tx_hash).await;
+        failpoint::hit("call-sent");
         Ok(call_id)
     }
 

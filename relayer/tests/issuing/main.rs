@@ -1,7 +1,12 @@
 //! The way to the chain on a real one: batches, crashes, dropped and stuck transactions, reorgs, foreign nonces.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod faults;
+mod keys;
 mod revocations;
+mod several;
+mod sponsoring;
+mod store_faults;
 mod world;
 
 use std::time::Duration;

@@ -13,13 +13,14 @@ use alloy::{
     providers::{Provider, ext::AnvilApi},
     rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
+    sol_types::{SolCall, SolEvent},
 };
 use otp_core::{
     clock::now_ms,
-    code::Seed,
+    code::{Code, Seed},
     contact::Channel,
     contract::{IOtpVerifier, OtpVerifier},
-    id::{Purpose, leaf},
+    id::{Purpose, Slot, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{Binding, Challenge, Delay, NewContact, NewRequest, NewSession, Rules, Store, Submission},
@@ -40,11 +41,30 @@ use uuid::Uuid;
 
 /// `IOtpVerifier.Status.Issued`
 pub(crate) const ISSUED: u8 = 1;
+/// `IOtpVerifier.Status.Verified`
+pub(crate) const VERIFIED: u8 = 3;
 /// `IOtpVerifier.Status.Revoked`
 pub(crate) const REVOKED: u8 = 5;
 
 /// Blocks after which a batch is final here.
 pub(crate) const CONFIRMATIONS: u64 = 4;
+
+/// What became of requests.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) accepted: usize,
+    pub(crate) mined: usize,
+    pub(crate) told: usize,
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
+}
+
+impl Counts {
+    /// All on the chain, each once.
+    pub(crate) fn all_mined(accepted: usize) -> Self {
+        Self { accepted, mined: accepted, ..Self::default() }
+    }
+}
 
 pub(crate) struct World {
     pub(crate) anvil: Anvil,
@@ -53,6 +73,8 @@ pub(crate) struct World {
     pub(crate) signer: PrivateKeySigner,
     pub(crate) guardian: PrivateKeySigner,
     pub(crate) wallet: Address,
+    /// The wallet's key.
+    pub(crate) owner: PrivateKeySigner,
     folder: tempfile::TempDir,
     keyring: Arc<Keyring>,
     account: Uuid,
@@ -113,9 +135,10 @@ impl World {
         let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
         let wrapper = KeyWrapper::File(folder.path().join("master.key"));
         let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
-        let wallet = Address::repeat_byte(0x77);
+        let owner = PrivateKeySigner::random();
+        let wallet = owner.address();
         let (account, session, contact) = person(&store, &keyring, wallet).await;
-        Self { anvil, deployment, store, signer, guardian, wallet, folder, keyring, account, session, contact }
+        Self { anvil, deployment, store, signer, guardian, wallet, owner, folder, keyring, account, session, contact }
     }
 
     /// What `relayer serve` gives its issuing task, with no patience: every turn may replace.
@@ -164,6 +187,155 @@ impl World {
 
     pub(crate) fn store_path(&self) -> PathBuf {
         self.folder.path().join("otp.db")
+    }
+
+    /// Another issuer's key, with the role and with ether.
+    pub(crate) async fn grant_issuer(&self) -> PrivateKeySigner {
+        let signer = PrivateKeySigner::random();
+        self.grant(signer.address()).await;
+        fund(&self.anvil.node, signer.address()).await.unwrap();
+        signer
+    }
+
+    pub(crate) async fn grant(&self, account: Address) {
+        let grant = OtpVerifier::grantRoleCall { role: otp_core::contract::role::ISSUER, account };
+        self.govern(grant.abi_encode()).await;
+    }
+
+    pub(crate) fn view_of(&self, issuer: Address) -> ChainView {
+        ChainView::new(Watched { issuer, ..self.parts().view.watched().clone() })
+    }
+
+    /// Parts for another issuer on the same store.
+    pub(crate) fn parts_of(&self, signer: &PrivateKeySigner) -> Parts {
+        Parts { view: self.view_of(signer.address()), signer: Arc::new(signer.clone()), ..self.parts() }
+    }
+
+    /// Runs SQL from another process, and returns its rows as JSON.
+    pub(crate) async fn sql(&self, text: &str) -> serde_json::Value {
+        const SCRIPT: &str = "import json, sqlite3, sys\n\
+             db = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)\n\
+             print(json.dumps(db.execute(sys.argv[2]).fetchall()))";
+        let run =
+            tokio::process::Command::new("python3").args(["-c", SCRIPT]).arg(self.store_path()).arg(text).output();
+        let done = run.await.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice(&done.stdout).unwrap()
+    }
+
+    /// Holds the write lock from another process; returns once it is held.
+    pub(crate) async fn hold_write_lock(&self, time: Duration) -> tokio::task::JoinHandle<()> {
+        const SCRIPT: &str = "import sqlite3, sys, time\n\
+             db = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)\n\
+             db.execute('BEGIN IMMEDIATE'); print('held', flush=True); time.sleep(float(sys.argv[2])); db.execute('ROLLBACK')";
+        let mut holder = tokio::process::Command::new("python3")
+            .args(["-c", SCRIPT])
+            .arg(self.store_path())
+            .arg(time.as_secs_f64().to_string())
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut held = [0; 4];
+        tokio::io::AsyncReadExt::read_exact(holder.stdout.as_mut().unwrap(), &mut held).await.unwrap();
+        tokio::spawn(async move { assert!(holder.wait().await.unwrap().success()) })
+    }
+
+    /// Moves every time that the relayer has stored by so many milliseconds.
+    pub(crate) async fn shift_times(&self, by_ms: i64) {
+        for (table, column) in [
+            ("requests", "created_at_ms"),
+            ("requests", "queued_at_ms"),
+            ("requests", "claimed_at_ms"),
+            ("calls", "created_at_ms"),
+            ("transactions", "signed_at_ms"),
+        ] {
+            self.sql(&format!("UPDATE {table} SET {column} = {column} + ({by_ms})")).await;
+        }
+    }
+
+    /// Issuers with the number of their batches.
+    pub(crate) async fn batches_by_issuer(&self) -> Vec<(String, u64)> {
+        let rows = self.sql("SELECT hex(issuer), count(*) FROM batches GROUP BY issuer").await;
+        serde_json::from_value(rows).unwrap()
+    }
+
+    /// A copy of the database as it is now.
+    pub(crate) async fn back_up(&self) -> PathBuf {
+        let backup = self.folder.path().join("backup.db");
+        self.sql(&format!("VACUUM INTO '{}'", backup.display())).await;
+        backup
+    }
+
+    /// Goes back to a copy.
+    pub(crate) async fn restore(self, backup: &Path) -> Self {
+        self.store.close().await;
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", self.store_path().display()));
+        }
+        std::fs::copy(backup, self.store_path()).unwrap();
+        let store = Store::open(&self.store_path()).await.unwrap();
+        Self { store, ..self }
+    }
+
+    /// A transfer of the signer at this nonce, through a node of the test's choice.
+    pub(crate) async fn send_through(
+        &self,
+        node: &otp_core::chain::Node,
+        signer: &PrivateKeySigner,
+        nonce: u64,
+    ) -> B256 {
+        let request = TransactionRequest::default()
+            .with_to(self.wallet)
+            .with_nonce(nonce)
+            .with_chain_id(self.deployment.chain_id)
+            .with_gas_limit(21_000)
+            .with_max_fee_per_gas(8_000_000_000)
+            .with_max_priority_fee_per_gas(2_000_000_000);
+        let envelope = request.build(&EthereumWallet::from(signer.clone())).await.unwrap();
+        *node.send_tx_envelope(envelope).await.unwrap().tx_hash()
+    }
+
+    /// Waits for the key as long as it takes.
+    pub(crate) async fn start_unbounded(&self, parts: Parts) -> Issuer {
+        Issuer::start(parts, &CancellationToken::new()).await.unwrap().unwrap()
+    }
+
+    /// Takes a transaction out of the pool, as a node does that restarts or is short of room.
+    pub(crate) async fn drop_from_pool(&self, hash: B256) {
+        self.anvil.node.anvil_drop_transaction(hash).await.unwrap();
+    }
+
+    /// Each commitment that the contract has taken, with its serials.
+    pub(crate) async fn landed(&self) -> std::collections::BTreeMap<B256, usize> {
+        let filter = alloy::rpc::types::Filter::new()
+            .address(self.deployment.verifier)
+            .event_signature(OtpVerifier::OtpSet::SIGNATURE_HASH)
+            .from_block(0);
+        let mut landed = std::collections::BTreeMap::new();
+        for log in self.anvil.node.get_logs(&filter).await.unwrap() {
+            *landed.entry(log.topics()[1]).or_default() += 1;
+        }
+        landed
+    }
+
+    /// What became of accepted requests: mined, told failed, lost, doubled. A request is mined where the number that the
+    /// store gave it stands on the chain, and doubled where more codes stand there than requests are mined.
+    pub(crate) async fn count(&self, requests: &[Uuid]) -> Counts {
+        let landed = self.landed().await;
+        let mut counts = Counts { accepted: requests.len(), ..Counts::default() };
+        for request in requests {
+            let story = self.store.story(self.account, *request).await.unwrap().unwrap();
+            let mined = story.issuance.as_ref().is_some_and(|issuance| landed.contains_key(&issuance.on_chain_id));
+            match (mined, story.failed.is_some()) {
+                (true, _) => counts.mined += 1,
+                (false, true) => counts.told += 1,
+                (false, false) => counts.lost += 1,
+            }
+        }
+        counts.doubled = landed.values().sum::<usize>() - counts.mined;
+        println!("{counts:?}");
+        counts
     }
 
     pub(crate) async fn issuer(&self) -> Issuer {
@@ -241,6 +413,12 @@ impl World {
 
     /// What the contract says of a request's code, by the ticket that the store gives.
     pub(crate) async fn status_on_chain(&self, request: Uuid) -> u8 {
+        let (ticket, ..) = self.ticket_and_code(request).await;
+        self.verifier().statusOf(ticket).call().await.unwrap()
+    }
+
+    /// A request's ticket, action and code, by the store and the account's seed.
+    pub(crate) async fn ticket_and_code(&self, request: Uuid) -> (IOtpVerifier::Ticket, B256, Code) {
         let story = self.store.story(self.account, request).await.unwrap().unwrap();
         let issuance = story.issuance.expect("the request has a number");
         let ids = self.store.batch_ids(issuance.batch_id).await.unwrap();
@@ -253,7 +431,43 @@ impl World {
             serial: alloy::primitives::aliases::U40::from(issuance.serial),
             proof: Tree::new(&leaves).unwrap().proof(place).unwrap(),
         };
-        self.verifier().statusOf(ticket).call().await.unwrap()
+        let sealed = self.store.sealed_seed(self.account).await.unwrap();
+        let opened = self.keyring.open_sealed("seed", self.account, &sealed).unwrap();
+        let slot = Slot {
+            deployment: self.parts().chain.deployment,
+            issuer: issuance.issuer,
+            purpose: story.purpose,
+            serial: issuance.serial,
+            subject: self.wallet,
+            action: story.action,
+        };
+        (ticket, story.action, Seed::from_bytes(&opened).unwrap().code(&slot, request))
+    }
+
+    pub(crate) fn account(&self) -> Uuid {
+        self.account
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) async fn head_time_s(&self) -> u64 {
+        let block = self.anvil.node.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
+        block.header.timestamp
+    }
+
+    /// Looks through the database and its companions.
+    pub(crate) fn assert_no_file_holds(&self, text: &str) {
+        let mut files = 0;
+        for entry in std::fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
+            if entry.file_name().to_string_lossy().starts_with("otp.db") {
+                let bytes = std::fs::read(entry.path()).unwrap();
+                assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{:?}", entry.path());
+                files += 1;
+            }
+        }
+        assert!(files >= 2, "the database and its log were read");
     }
 
     /// The serials that the contract gave for a purpose.
@@ -331,6 +545,7 @@ async fn person(store: &Store, keyring: &Keyring, wallet: Address) -> (Uuid, Uui
         address_tag: [0; 32],
         expires_at_ms: now + 600_000,
         delay: Delay { now_ms: now, delay_ms: 0 },
+        mail: None,
     };
     let started = store.challenge_contact(&new).await.unwrap();
     assert!(matches!(started, Challenge::Started { .. }), "{started:?}");

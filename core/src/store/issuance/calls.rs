@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
+    failpoint,
     store::{Store, StoreError, Write, column, switches},
 };
 
@@ -33,6 +34,7 @@ impl Store {
                 return Ok(None);
             }
         }
+        failpoint::hit("batch-half-stored");
         tx.commit().await?;
         Ok(Some(call_id))
     }
@@ -124,6 +126,19 @@ impl Store {
                 row.read(transactions)
             })
             .collect()
+    }
+
+    /// Whether a batch of this issuer is ours.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn has_batch(&self, issuer: Address, root: B256) -> Result<bool, StoreError> {
+        let known = sqlx::query("SELECT 1 FROM batches WHERE issuer = ? AND root = ?")
+            .bind(issuer.as_slice())
+            .bind(root.as_slice())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(known.is_some())
     }
 
     /// Accounts of ours with calls that are neither final nor dead.

@@ -262,6 +262,7 @@ CREATE TABLE batches (
     root    BLOB    NOT NULL CHECK (length(root) = 32),
     UNIQUE (issuer, purpose, first)
 ) STRICT;
+CREATE INDEX batches_root ON batches (root);
 
 -- One row for each number that a request was given. A request has a second row only after its first batch died.
 CREATE TABLE issuances (
