@@ -7,10 +7,15 @@ use otp_core::{
 };
 use serde_json::{Map, Value, json};
 
+use super::openapi::shapes;
 use super::{App, otps::needs_action};
 use crate::chain_view::Unavailable;
 
 /// `GET /v1/config`
+#[utoipa::path(get, path = "/v1/config", tag = "about", summary = "What this relayer serves",
+    responses(
+        (status = 200, description = "Chain, pages, purposes, channels", body = shapes::Config),
+    ))]
 pub(super) async fn config(State(app): State<App>) -> Response {
     let watched = app.view.watched();
     let domains: Vec<_> = app
@@ -46,6 +51,11 @@ pub(super) async fn config(State(app): State<App>) -> Response {
 }
 
 /// `GET /readyz`
+#[utoipa::path(get, path = "/readyz", tag = "about", summary = "Whether codes can be issued",
+    responses(
+        (status = 200, description = "They can", body = shapes::Ready),
+        (status = 503, description = "`not-ready`: dependencies says why"),
+    ))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
     let store = app.store.ping().await.is_ok();
     let (head_number, head_s) = app.view.head();

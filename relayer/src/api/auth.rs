@@ -18,6 +18,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::openapi::shapes;
 use super::{
     App,
     client::Client,
@@ -31,6 +32,11 @@ use super::{
 };
 
 /// `GET /v1/auth/nonce`
+#[utoipa::path(get, path = "/v1/auth/nonce", tag = "session", summary = "A nonce for a sign-in",
+    responses(
+        (status = 200, description = "For one sign-in", body = shapes::Nonce),
+        (status = 429, description = "`rate-limited`"),
+    ))]
 pub(super) async fn nonce(State(app): State<App>, Client(ip): Client) -> Result<Response, Problem> {
     app.limits.nonce(&app.store, ip).await?;
     let (nonce, expires_at_ms) = nonce::issue(&app.keyring).map_err(|e| Problem::internal(&e))?;
@@ -45,11 +51,15 @@ pub(super) struct Login {
 }
 
 /// `POST /v1/auth/login`
-pub(super) async fn login(
-    State(app): State<App>,
-    parts: Parts,
-    Body(login): Body<Login>,
-) -> Result<Response, Problem> {
+#[utoipa::path(post, path = "/v1/auth/login", tag = "session", summary = "Sign in by EIP-4361",
+    params(("dpop" = Option<String>, Header, description = "RFC 9449: binds the session to the key of the proof")),
+    request_body = shapes::Login,
+    responses(
+        (status = 200, description = "Signed in; the session is in the cookie too", body = shapes::LoggedIn),
+        (status = 401, description = "`siwe-invalid`, with the check that failed; `dpop-invalid`"),
+        (status = 429, description = "`rate-limited`"),
+    ))]
+pub(super) async fn login(State(app): State<App>, parts: Parts, Body(login): Body<Login>) -> Result<Response, Problem> {
     let expected = Expected {
         domains: &app.http.domains,
         chain_id: app.deployment().chain_id,
@@ -129,6 +139,11 @@ async fn start(
 }
 
 /// `POST /v1/auth/logout`
+#[utoipa::path(post, path = "/v1/auth/logout", tag = "session", summary = "Sign out; the session is dead at once",
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = 204, description = "Signed out"),
+    ))]
 pub(super) async fn logout(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     app.store.end_session(session.id, now_ms()).await?;
     tracing::info!(

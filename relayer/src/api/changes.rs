@@ -11,6 +11,7 @@ use otp_core::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::openapi::shapes;
 use super::{
     App, DigitsBody,
     contacts::{counted, masked, too_many, wrong_digits},
@@ -21,6 +22,11 @@ use super::{
 };
 
 /// `GET /v1/contact-changes`
+#[utoipa::path(get, path = "/v1/contact-changes", tag = "contacts", summary = "Changes that wait",
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "Until when each waits", body = shapes::Changes),
+    ))]
 pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     let rows = app.store.changes(session.account_id).await?;
     let changes = rows.iter().map(|row| shown(&app, row)).collect::<Result<Vec<_>, _>>()?;
@@ -28,6 +34,17 @@ pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Res
 }
 
 /// `POST /v1/contact-changes/{id}/approve`
+#[utoipa::path(post, path = "/v1/contact-changes/{id}/approve", tag = "contacts", summary = "Approve a change by the digits of its announcement",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Digits,
+    responses(
+        (status = 200, description = "Done at once", body = shapes::ChangeOutcome),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 422, description = "`wrong-digits`, with attemptsLeft"),
+        (status = 423, description = "`locked`"),
+        (status = 410, description = "`expired`"),
+    ))]
 pub(super) async fn approve(
     State(app): State<App>,
     session: Session,
@@ -67,6 +84,14 @@ pub(super) async fn approve(
 }
 
 /// `POST /v1/contact-changes/{id}/digits`
+#[utoipa::path(post, path = "/v1/contact-changes/{id}/digits", tag = "contacts", summary = "Have new digits sent",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 202, description = "On their way", body = shapes::ChangeDigits),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 423, description = "`locked`"),
+    ))]
 pub(super) async fn renew(State(app): State<App>, session: Session, Id(change_id): Id) -> Result<Response, Problem> {
     match app.store.renew_change(session.account_id, change_id, now_ms()).await? {
         Renewal::Sent { expires_at_ms } => {
@@ -83,6 +108,14 @@ pub(super) async fn renew(State(app): State<App>, session: Session, Id(change_id
 }
 
 /// `POST /v1/contact-changes/{id}/cancel`: no session is needed, the token is from a link in an announcement.
+#[utoipa::path(post, path = "/v1/contact-changes/{id}/cancel", tag = "contacts", summary = "Cancel a change by the link of its announcement",
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Token,
+    responses(
+        (status = 200, description = "Cancelled", body = shapes::ChangeOutcome),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 410, description = "`expired`: it has happened"),
+    ))]
 pub(super) async fn cancel(
     State(app): State<App>,
     Id(change_id): Id,
@@ -116,6 +149,11 @@ pub(super) async fn cancel(
 }
 
 /// `DELETE /v1/account`
+#[utoipa::path(delete, path = "/v1/account", tag = "contacts", summary = "Delete the account, after the delay of a change",
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = 202, description = "It waits", body = shapes::AcceptedChange),
+    ))]
 pub(super) async fn delete_account(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     match app.store.delete_account(session.account_id, app.delay()).await? {
         Removal::Waits(change) => accepted(&app, &session, &change),

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::openapi::shapes;
 use super::{App, DigitsBody, changes, client::Client, paths::Id, session::Session, unlock::seed};
 
 /// The port of a webhook's resolution, which no answer depends on.
@@ -32,6 +33,11 @@ pub(super) struct AddContact {
 }
 
 /// `GET /v1/contacts`
+#[utoipa::path(get, path = "/v1/contacts", tag = "contacts", summary = "The own contacts",
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "Addresses are masked", body = shapes::Contacts),
+    ))]
 pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Response, Problem> {
     let rows = app.store.contacts(session.account_id).await?;
     let contacts = rows.iter().map(|row| shown(&app, row)).collect::<Result<Vec<_>, _>>()?;
@@ -39,6 +45,14 @@ pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Res
 }
 
 /// `POST /v1/contacts`
+#[utoipa::path(post, path = "/v1/contacts", tag = "contacts", summary = "Add a contact; digits go to it",
+    security(("bearer" = []), ("cookie" = [])),
+    request_body = shapes::NewContact,
+    responses(
+        (status = 202, description = "A confirmation goes out", body = shapes::AddedContact),
+        (status = 400, description = "`contact-invalid`, `contact-disposable`, `channel-unavailable`, `bad-request`"),
+        (status = 409, description = "`too-many-contacts`"),
+    ))]
 pub(super) async fn add(
     State(app): State<App>,
     session: Session,
@@ -110,6 +124,17 @@ fn lookup(contact: &Contact) -> Zeroizing<Vec<u8>> {
 }
 
 /// `POST /v1/contacts/{id}/confirm`
+#[utoipa::path(post, path = "/v1/contacts/{id}/confirm", tag = "contacts", summary = "Show the digits that were sent to a contact",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Digits,
+    responses(
+        (status = 200, description = "It is the caller's", body = shapes::Contact),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 422, description = "`wrong-digits`, with attemptsLeft"),
+        (status = 423, description = "`locked`"),
+        (status = 410, description = "`expired`"),
+    ))]
 pub(super) async fn confirm(
     State(app): State<App>,
     session: Session,
@@ -154,6 +179,14 @@ pub(super) fn counted(what: &'static str, right: bool) {
 }
 
 /// `DELETE /v1/contacts/{id}`
+#[utoipa::path(delete, path = "/v1/contacts/{id}", tag = "contacts", summary = "Remove a contact",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 202, description = "A change waits", body = shapes::AcceptedChange),
+        (status = 204, description = "Removed: it was never confirmed"),
+        (status = 404, description = "`not-found`: none of this caller"),
+    ))]
 pub(super) async fn remove(State(app): State<App>, session: Session, Id(id): Id) -> Result<Response, Problem> {
     match app.store.remove_contact(session.account_id, id, app.delay()).await? {
         Removal::Removed => Ok(StatusCode::NO_CONTENT.into_response()),

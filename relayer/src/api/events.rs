@@ -29,6 +29,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY_AFTER_S: u64 = 5;
 
 /// `GET /v1/otps/{id}/events`
+#[utoipa::path(get, path = "/v1/otps/{id}/events", tag = "otps", summary = "A request's changes of status as server-sent events",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path), ("last-event-id" = Option<String>, Header, description = "The last status that is known")),
+    responses(
+        (status = 200, description = "`event: status`, its data as GET /v1/otps/{id}", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "Over, and all was told"),
+        (status = 404, description = "`not-found`: none of this caller"),
+    ))]
 pub(super) async fn follow(
     State(app): State<App>,
     session: Session,

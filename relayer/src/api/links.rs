@@ -14,6 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::openapi::shapes;
 use super::{App, paths::Id};
 
 /// How long after its expiry a verified code can be consumed at most, in seconds (protocol.md §4).
@@ -45,6 +46,13 @@ pub(super) fn opened_or_decoy(app: &App, owner: Uuid, sealed: Option<&[u8]>) -> 
 }
 
 /// `POST /v1/otps/{id}/report`
+#[utoipa::path(post, path = "/v1/otps/{id}/report", tag = "otps", summary = "This was not me",
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Token,
+    responses(
+        (status = 200, description = "Locked, revoked, sessions ended", body = shapes::Reported),
+        (status = 404, description = "`not-found`: none of this caller"),
+    ))]
 pub(super) async fn report(
     State(app): State<App>,
     Id(request_id): Id,

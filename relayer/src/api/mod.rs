@@ -14,6 +14,7 @@ mod events;
 mod links;
 mod fingerprint;
 mod nonce;
+pub mod openapi;
 mod otps;
 mod pages;
 mod paths;
@@ -163,6 +164,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/otps/{id}/sponsor", post(sponsor::sponsor))
         .route("/v1/otps/{id}/report", post(links::report))
         .merge(pages::routes())
+        .route("/openapi.json", get(openapi::openapi))
         .route("/livez", get(http::livez))
         .route("/readyz", get(about::readyz))
         .with_state(app)

@@ -12,6 +12,7 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::openapi::shapes;
 use super::{
     App,
     contacts::too_many,
@@ -34,6 +35,19 @@ pub(super) struct SponsorBody {
 }
 
 /// `POST /v1/otps/{id}/sponsor`
+#[utoipa::path(post, path = "/v1/otps/{id}/sponsor", tag = "otps", summary = "Have a verification paid for",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Sponsoring,
+    responses(
+        (status = 202, description = "Sent, or owed durably", body = shapes::Sent),
+        (status = 403, description = "`sponsoring-disabled`"),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 409, description = "`not-issued`"),
+        (status = 410, description = "`expired`, `revoked`"),
+        (status = 422, description = "`verification-refused`, with the contract's error; `too-much-gas`"),
+        (status = 423, description = "`locked`"),
+    ))]
 pub(super) async fn sponsor(
     State(app): State<App>,
     session: Session,

@@ -18,6 +18,7 @@ use otp_core::{
 use serde_json::json;
 use uuid::Uuid;
 
+use super::openapi::shapes;
 use super::{
     App, DigitsBody,
     client::Client,
@@ -27,6 +28,18 @@ use super::{
 };
 
 /// `POST /v1/otps/{id}/unlock`
+#[utoipa::path(post, path = "/v1/otps/{id}/unlock", tag = "otps", summary = "The full code, for its digits",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    request_body = shapes::Digits,
+    responses(
+        (status = 200, description = "And again for the same session", body = shapes::Unlocked),
+        (status = 404, description = "`not-found`: none of this caller"),
+        (status = 409, description = "`not-issued`"),
+        (status = 422, description = "`wrong-digits`, with attemptsLeft"),
+        (status = 423, description = "`locked`, `account-locked`"),
+        (status = 410, description = "`expired`, `revoked`"),
+    ))]
 pub(super) async fn unlock(
     State(app): State<App>,
     session: Session,

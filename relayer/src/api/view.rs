@@ -14,11 +14,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::openapi::shapes;
 use super::{App, contacts::masked, paths::Id, session::Session};
 
 const PAGE: u32 = 20;
 
 /// `GET /v1/otps/{id}`
+#[utoipa::path(get, path = "/v1/otps/{id}", tag = "otps", summary = "A request",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "Where it stands", body = shapes::Otp),
+        (status = 404, description = "`not-found`: none of this caller"),
+    ))]
 pub(super) async fn show(State(app): State<App>, session: Session, Id(id): Id) -> Result<Response, Problem> {
     let story = app.store.story(session.account_id, id).await?.ok_or_else(Problem::not_found)?;
     let status = story.status(app.chain_time_s());
@@ -32,6 +40,12 @@ pub(super) struct Page {
 }
 
 /// `GET /v1/otps?cursor=`
+#[utoipa::path(get, path = "/v1/otps", tag = "otps", summary = "The own requests, newest first",
+    security(("bearer" = []), ("cookie" = [])),
+    params(("cursor" = Option<Uuid>, Query, description = "An earlier page's nextCursor")),
+    responses(
+        (status = 200, description = "A page", body = shapes::Otps),
+    ))]
 pub(super) async fn list(
     State(app): State<App>,
     session: Session,
