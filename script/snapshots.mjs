@@ -51,10 +51,13 @@ function signatures() {
 }
 
 // The state is in namespaces (ERC-7201), which a storage layout does not show: it must be empty, and the namespaces'
-// structs are read from the source, each member in its order.
+// structs are read from the source, each member in its order. forge compiles with another output for it: in folders of its
+// own, or the next build would have to begin anew.
 function layout() {
   const forge = process.env.FORGE ?? 'forge';
-  const run = spawnSync(forge, ['inspect', 'src-sol/OtpVerifier.sol:OtpVerifier', 'storageLayout', '--json'], { encoding: 'utf8' });
+  const env = { ...process.env, FOUNDRY_OUT: 'target/layout/out', FOUNDRY_CACHE_PATH: 'target/layout/cache' };
+  const args = ['inspect', 'src-sol/OtpVerifier.sol:OtpVerifier', 'storageLayout', '--json'];
+  const run = spawnSync(forge, args, { env, encoding: 'utf8' });
   if (run.status !== 0) fail(`${forge} inspect: ${run.error?.message ?? run.stderr}`);
   const members = (path, struct) => {
     const body = readFileSync(path, 'utf8').match(new RegExp(`struct ${struct} {([^}]*)}`))[1];
