@@ -14,7 +14,7 @@ help:
 	@echo "make up      bring the system up and keep it up; see .stack/stack.json"
 	@echo "             PORT_BASE=n takes n and the six ports after it, STACK_DIR=d another folder: for a second stack"
 	@echo "make test    everything that is tested; make setup-test installs what only that needs"
-	@echo "make deep    proofs and static analysis of the contracts, which take longer; installs what only they need"
+	@echo "make deep    fuzz and invariants at length and static analysis of the contracts; installs what only they need"
 	@echo "make bench   print tables of speed and memory, beside others in the same run; FULL=1 for the longest runs,"
 	@echo "             PARTS=pipeline for a part; installs what only it needs"
 	@echo "make gas     print the gas of whole transactions"
@@ -48,8 +48,10 @@ up: build
 test: setup-test
 	@FORGE=$(FORGE) testbed/setup/test.sh
 
+# The random tests of `make test`, at length.
 deep: setup-deep
-	FORGE=$(FORGE) script/prove.sh
+	FOUNDRY_FUZZ_RUNS=4000 FOUNDRY_INVARIANT_RUNS=100 FOUNDRY_INVARIANT_DEPTH=500 \
+		$(FORGE) test --match-path 'test-sol/{unit,fuzz,invariant}/**'
 	FORGE=$(FORGE) node script/analysis/slither.mjs
 	script/analysis/rules.sh
 

@@ -6,8 +6,8 @@ python_environment() {
         echo "$1: $2 is as $3 has it"
         return
     fi
-    if ! python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-        echo "$1: MISSING python3, 3.10 or newer, with venv" >&2
+    if ! python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "$1: MISSING python3, 3.11 or newer, with venv" >&2
         echo "            mend it with: apt-get install -y python3 python3-venv, or: brew install python" >&2
         exit 1
     fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What only `make deep` needs: halmos, semgrep and slither in a Python environment below target/tools. Does nothing twice,
+# What only `make deep` needs: semgrep and slither in a Python environment below target/tools. Does nothing twice,
 # and needs no network when nothing is missing.
 set -eu
 cd "$(dirname "$0")/../.."

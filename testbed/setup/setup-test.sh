@@ -1,6 +1,7 @@
 #!/bin/sh
-# What only the tests need beside setup.sh: a Python environment for the stand-in for AWS KMS, and bulloak, which holds
-# tests to their trees. Does nothing twice, and needs no network when nothing is missing.
+# What only the tests need beside setup.sh: Python environments for the stand-in for AWS KMS and for halmos, which proves
+# what it can of the contracts, and bulloak, which holds tests to their trees. Does nothing twice, and needs no network when
+# nothing is missing.
 set -eu
 cd "$(dirname "$0")/../.."
 . testbed/setup/python.sh
@@ -16,4 +17,5 @@ else
     cargo install --locked --quiet --root target/tools "bulloak@$bulloak"
 fi
 python_environment setup-test testbed/kms/.venv testbed/kms/requirements.txt
+python_environment setup-test target/tools/halmos test-sol/symbolic/requirements.txt
 say "ready"

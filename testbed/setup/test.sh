@@ -50,6 +50,7 @@ step 'tests as in their trees' node script/trees.mjs
 step 'documents as the code' node script/docs.mjs --check
 step 'gas, size, layout, ABI as committed' node script/snapshots.mjs --check
 step 'Solidity coverage' coverage
+step 'Solidity proofs' script/prove.sh
 step 'deployment and governance' node --test test-sol/chain/*.test.mjs
 step 'Rust lint' cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step 'Rust documentation' documentation
