@@ -25,10 +25,9 @@ import {Vm} from "forge-std/Vm.sol";
 /// @notice Compares what stands at an address with this repository's build and the network's file, and says in words what
 /// differs. Ends with an error when anything does.
 ///
-///     DEPLOY_CONFIG=script/config/local.json FROM_BLOCK=1 \
-///         forge script script/CheckDeployment.s.sol --sig 'run(address)' VERIFIER --rpc-url URL
+///     DEPLOY_CONFIG=script/config/local.json FROM_BLOCK=1 node script/check.mjs --rpc-url URL VERIFIER
 ///
-/// It needs nothing but the proxy's address: proxy admin, timelock and Safe are found from there. Who holds a role is read
+/// which runs this and shows its words without forge's trace. It needs nothing but the proxy's address: proxy admin, timelock and Safe are found from there. Who holds a role is read
 /// from the logs since FROM_BLOCK (0 by default; the deployment's block on a node that limits the range), so that a holder
 /// whom nobody thought of is found as well. A check is as honest as the node that it asks.
 contract CheckDeployment is Script {

@@ -12,6 +12,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { forge } from './forge.mjs';
 
 process.chdir(path.join(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const args = process.argv.slice(2);
@@ -22,9 +23,6 @@ if (!args.includes('--rpc-url') || !out || !process.env.DEPLOY_CONFIG) {
 }
 if (existsSync(out)) fail(`${out} describes a deployment already; move it away to make another`);
 
-const system = process.platform === 'darwin' ? 'darwin' : 'linux';
-const machine = process.arch === 'arm64' ? 'arm64' : 'amd64';
-const forge = process.env.FORGE ?? `lib/node_modules/@foundry-rs/forge-${system}-${machine}/bin/forge`;
 const scratch = `.stack/deploy-${process.pid}`; // where forge lets a script write
 const pending = `${scratch}/deployment.json`;
 mkdirSync(scratch, { recursive: true });

@@ -108,6 +108,8 @@ function run(command, args, env) {
 }
 
 export const forge = (args, env) => run(tool('forge'), args, env);
+export const check = (url, verifier, env) =>
+  run('node', ['script/check.mjs', '--rpc-url', url, verifier], { DEPLOY_CONFIG: 'script/config/local.json', ...env });
 export const deploy = (url, env) =>
   run('node', ['script/deploy.mjs', '--rpc-url', url, '--private-key', deployer], {
     DEPLOY_CONFIG: 'script/config/local.json',

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { ask, deploy, forge, scratchFolder, sendAs, startAnvil, startProxy, strangerAddress } from './anvil.mjs';
+import { ask, check as runCheck, deploy, scratchFolder, sendAs, startAnvil, startProxy, strangerAddress } from './anvil.mjs';
 import { hash, selector } from './transactionBuilder.mjs';
 
 const { folder, remove } = scratchFolder('deployment-test');
@@ -21,11 +21,7 @@ after(() => {
   remove();
 });
 
-const check = (env) =>
-  forge(['script', 'script/CheckDeployment.s.sol', '--sig', 'run(address)', deployment.verifier, '--rpc-url', anvil.url], {
-    DEPLOY_CONFIG: 'script/config/local.json',
-    ...env,
-  });
+const check = (env) => runCheck(anvil.url, deployment.verifier, env);
 
 const word = (value) => value.replace('0x', '').toLowerCase().padStart(64, '0');
 const text = (value) => Buffer.from(value).toString('hex').padEnd(64, '0');
@@ -44,8 +40,8 @@ async function planted(change, expected, env) {
   await change();
   const { code, output } = await check(env);
   assert.equal(await ask(anvil.url, 'evm_revert', [snapshot]), true);
-  assert.notEqual(code, 0, output);
-  const differences = [...output.matchAll(/^ *DIFFERS: (.*)$/gm)].map(([, words]) => words);
+  assert.equal(code, 1, output);
+  const differences = [...output.matchAll(/^DIFFERS: (.*)$/gm)].map(([, words]) => words);
   const same = (line) => line.toLowerCase().replace(/^not so: /, '');
   assert.deepEqual(differences.map(same).sort(), expected.map(same).sort(), output);
 }
@@ -202,6 +198,15 @@ test('the check sees other owners of the Safe, and each way past them', async ()
 test('the check says when it was not shown all logs', async () => {
   const head = await ask(anvil.url, 'eth_blockNumber', []);
   const { code, output } = await check({ FROM_BLOCK: String(BigInt(head)) });
-  assert.notEqual(code, 0, output);
+  assert.equal(code, 1, output);
   assert.match(output, /DIFFERS: not so: FROM_BLOCK is before the deployment/);
+});
+
+test('a check that cannot be finished is no clean one', async () => {
+  const { code, output } = await runCheck('http://127.0.0.1:9', deployment.verifier, {});
+  assert.equal(code, 2, output);
+  assert.match(output, /could not be finished/);
+  const nobody = await runCheck(anvil.url, strangerAddress, {});
+  assert.equal(nobody.code, 1, nobody.output);
+  assert.match(nobody.output, /is no transparent proxy/);
 });
