@@ -62,7 +62,7 @@ impl Issuer {
         let input = call_data(purpose, first, &codes, deadline);
         let Some(gas_limit) = self.gas_limit(purpose, &input).await? else { return Ok(requests.len() as u64) };
         let fees = sender.first_fees(head)?;
-        let transaction = sender.sign(&sender.draft(nonce, gas_limit, input), fees, "issue").await?;
+        let transaction = sender.sign(&sender.draft(nonce, gas_limit, input), fees, "batch").await?;
         failpoint::hit("batch-signed");
         let raw = transaction.raw.clone();
         let tx_hash = transaction.hash;

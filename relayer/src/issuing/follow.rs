@@ -245,7 +245,7 @@ impl Sender {
             let Some(fees) = offered.raised(percent, &self.ground.issue, head.base_fee_wei) else {
                 return self.publish(call).await;
             };
-            let kind = if cancel { "cancel" } else { call.contents.name() };
+            let kind = if cancel { "cancellation" } else { call.contents.name() };
             let next = self.sign(&draft, fees, kind).await?;
             let raw = code.as_ref().map_or_else(|| next.raw.clone(), |code| without_code(&next.raw, code));
             let stored = SignedTransaction { raw, ..next.clone() };

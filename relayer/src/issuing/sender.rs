@@ -192,8 +192,8 @@ impl Sender {
 /// The word for a call in metrics and logs.
 fn kind(contents: NewContents<'_>) -> &'static str {
     match contents {
-        NewContents::Revocation(_) => "revoke",
-        NewContents::Verification(_) => "sponsor",
-        NewContents::Filler => "fill",
+        NewContents::Revocation(_) => "revocation",
+        NewContents::Verification(_) => "verification",
+        NewContents::Filler => "filler",
     }
 }

@@ -8,6 +8,8 @@ mod calls;
 mod outcome;
 mod revocations;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod types;
 mod verifications;
 
@@ -133,7 +135,8 @@ impl Store {
         let rows: Vec<QueuedRow> = sqlx::query_as(
             "SELECT r.id, r.account_id, a.wallet, a.seed_sealed, r.action
              FROM requests r JOIN accounts a ON a.id = r.account_id
-             WHERE r.state = 'queued' AND r.purpose = ?1 AND (r.claimed_by IS NULL OR r.claimed_by = ?2
+             WHERE r.state = 'queued' AND r.purpose = ?1 AND a.erased_at_ms IS NULL
+                   AND (r.claimed_by IS NULL OR r.claimed_by = ?2
                    OR r.claimed_at_ms NOT BETWEEN ?3 AND ?4)
              ORDER BY r.id LIMIT ?5",
         )
