@@ -92,7 +92,7 @@ metrics! {
     REQUEST_MINED_SECONDS: Histogram "otp_request_mined_seconds" Seconds [];
     /// Codes in each batch that was stored.
     BATCH_CODES: Histogram "otp_batch_codes" Count [];
-    /// Transactions signed, by what they do (`issue`, `revoke`, `cancel`, `sponsor`).
+    /// Transactions signed, by what they do (`batch`, `revocation`, `verification`, `filler`, `cancellation`).
     TRANSACTIONS_SIGNED: Counter "otp_transactions_signed_total" Count ["kind"];
     /// Of these, those that replaced an earlier one of their nonce.
     TRANSACTIONS_REPLACED: Counter "otp_transactions_replaced_total" Count ["kind"];
