@@ -20,7 +20,7 @@ help:
 	@echo "make gas     print the gas of whole transactions"
 	@echo "make snapshots  write gas, size, layout and ABI anew, for a review to see"
 	@echo "make build   contracts, daemons and testbed"
-	@echo "make lint    clippy and forge lint"
+	@echo "make lint    clippy, forge lint and solhint"
 	@echo "make fmt     format Rust and Solidity"
 	@echo "make abi     write core/abi/*.json, which the Rust bindings are made from, anew"
 
@@ -74,6 +74,7 @@ snapshots: gas
 lint: setup
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@FORGE=$(FORGE) testbed/setup/lint.sh
+	@node script/analysis/style.mjs
 
 fmt: setup
 	cargo fmt --all
