@@ -30,13 +30,22 @@ pub struct Problem {
     detail: String,
     extensions: Map<String, Value>,
     retry_after_s: Option<u64>,
+    challenge: &'static str,
 }
 
 impl Problem {
     /// `slug` makes the type `/problems/<slug>`; `detail` says what to do.
     #[must_use]
     pub fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), extensions: Map::new(), retry_after_s: None }
+        Self {
+            status,
+            slug,
+            title,
+            detail: detail.into(),
+            extensions: Map::new(),
+            retry_after_s: None,
+            challenge: "Bearer",
+        }
     }
 
     /// Something broke inside: logs `error` and shows none of it.
@@ -70,6 +79,13 @@ impl Problem {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Sets what a 401 asks for (`WWW-Authenticate`, RFC 9110), which is a bearer token unless something else is said.
+    #[must_use]
+    pub const fn challenge(mut self, challenge: &'static str) -> Self {
+        self.challenge = challenge;
         self
     }
 
@@ -109,6 +125,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge));
         }
         response
     }

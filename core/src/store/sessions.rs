@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, group::Outcome};
 
 /// Used nonces are kept a day longer than they live, so that a clock that is set back makes none good again.
 const NONCE_MARGIN_MS: i64 = 86_400_000;
@@ -131,17 +131,6 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the account's sessions at once, all but `except`. Returns how many.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn end_sessions(&self, account_id: Uuid, except: Option<Uuid>, now_ms: i64) -> Result<u64, StoreError> {
-        let mut write = self.write().await?;
-        let ended = end_all(&mut write, account_id, except, now_ms).await?;
-        write.commit().await?;
-        Ok(ended)
-    }
-
     /// Takes a session's new fingerprint in place of the one that was seen. Returns whether it was still that one, so
     /// that of several calls at once one tells of the change.
     ///
@@ -163,16 +152,23 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn use_proof(&self, proof: [u8; 32], keep_until_ms: i64, now_ms: i64) -> Result<bool, StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("DELETE FROM used_proofs WHERE keep_until_ms <= ?").bind(now_ms).execute(&mut *write).await?;
-        let used = sqlx::query("INSERT INTO used_proofs (proof, keep_until_ms) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(proof.as_slice())
-            .bind(keep_until_ms)
-            .execute(&mut *write)
-            .await?;
-        write.commit().await?;
-        Ok(used.rows_affected() == 1)
+        self.group.run(move |write| Box::pin(async move { use_proof(write, proof, keep_until_ms, now_ms).await })).await
     }
+}
+
+async fn use_proof(
+    write: &mut SqliteConnection,
+    proof: [u8; 32],
+    keep_until_ms: i64,
+    now_ms: i64,
+) -> Result<Outcome<bool>, StoreError> {
+    sqlx::query("DELETE FROM used_proofs WHERE keep_until_ms <= ?").bind(now_ms).execute(&mut *write).await?;
+    let used = sqlx::query("INSERT INTO used_proofs (proof, keep_until_ms) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        .bind(proof.as_slice())
+        .bind(keep_until_ms)
+        .execute(write)
+        .await?;
+    Ok(if used.rows_affected() == 1 { Outcome::Keep(true) } else { Outcome::Undo(false) })
 }
 
 async fn insert(write: &mut SqliteConnection, account: Uuid, new: &NewSession<'_>) -> Result<(), StoreError> {

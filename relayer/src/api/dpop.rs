@@ -133,10 +133,9 @@ fn read_key(text: &str) -> Result<(Header, DecodingKey, [u8; 32]), &'static str>
     }
     // The thumbprint is over these members alone, in this order (RFC 7638).
     let (key, canonical) = match (header.alg, kty.as_str(), crv.as_str(), y) {
-        (Algorithm::ES256, "EC", "P-256", Some(y)) => (
-            DecodingKey::from_ec_components(x, y),
-            format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#),
-        ),
+        (Algorithm::ES256, "EC", "P-256", Some(y)) => {
+            (DecodingKey::from_ec_components(x, y), format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#))
+        }
         (Algorithm::EdDSA, "OKP", "Ed25519", None) => {
             (DecodingKey::from_ed_components(x), format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#))
         }

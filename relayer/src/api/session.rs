@@ -62,11 +62,7 @@ impl FromRequestParts<App> for Session {
 }
 
 /// The session that a token names, as long as it runs and all that the token says of it is so.
-async fn look_up(
-    app: &App,
-    token: &str,
-    carrier: Carrier<'_>,
-) -> Result<Option<(Uuid, SessionRow, Domain)>, Problem> {
+async fn look_up(app: &App, token: &str, carrier: Carrier<'_>) -> Result<Option<(Uuid, SessionRow, Domain)>, Problem> {
     let Some((claims, key_version)) = app.tokens.open(token) else { return Ok(None) };
     let Some(row) = app.store.session(claims.jti, now_ms()).await? else { return Ok(None) };
     let agrees = claims.sub == row.account_id
@@ -144,6 +140,7 @@ pub(super) async fn use_up(app: &App, proof: &Proof) -> Result<(), Problem> {
 fn proof_refused(detail: &'static str) -> Problem {
     let detail = format!("the proof of the device's key is refused: {detail}");
     Problem::new(StatusCode::UNAUTHORIZED, "dpop-invalid", "Proof refused", detail)
+        .challenge(r#"DPoP error="invalid_dpop_proof", algs="ES256 EdDSA""#)
 }
 
 /// Tells when a session without a device key is used from elsewhere than last time.
@@ -168,6 +165,7 @@ pub(super) fn fingerprint(app: &App, parts: &Parts) -> Fingerprint {
 fn unauthenticated() -> Problem {
     let detail = "sign in: the session is missing, has expired or was ended";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in", detail)
+        .challenge(r#"Bearer, DPoP algs="ES256 EdDSA""#)
 }
 
 /// How a token came.

@@ -122,11 +122,20 @@ fn what_is_right_is_read_field_by_field() {
     }
 }
 
+/// RFC 3986's dec-octet has no leading zeros; the vectors' authors read it otherwise. No sign-in hangs on it: a message's
+/// URI has to be one that is configured.
+const AGAINST_RFC_3986: [&str; 2] =
+    ["IPv4address leading zeros: uri://[::000.000.010.001]", "IPv4address max value: uri://[::001.099.200.255]"];
+
 #[test]
 fn every_uri_and_every_choice_of_fields_that_the_grammar_allows_is_read() {
     for file in ["valid_uris", "valid_resources", "valid_specification"] {
         for (name, vector) in read::<Value>(file) {
             let message = grammar::parse(vector["msg"].as_str().unwrap());
+            if AGAINST_RFC_3986.contains(&name.as_str()) {
+                assert!(message.is_err(), "{name}");
+                continue;
+            }
             let message = message.unwrap_or_else(|e| panic!("{file}, {name}: {e:?}"));
             let resources = message.resources.iter().map(|uri| uri.as_str());
             let listed = vector["resources"].as_array().or(vector["items"]["resources"].as_array());
