@@ -201,7 +201,7 @@ impl Issuer {
                 }
                 Err(e) => return Err(e),
             };
-            self.parts.view.set_stalled(failures > FORGIVEN_FAILURES);
+            self.parts.view.set_stalled(failures > FORGIVEN_FAILURES || self.watch.is_foreign);
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.parts.wake.notified() => {}
@@ -223,7 +223,10 @@ impl Issuer {
             self.follow_orphans(head).await?;
             self.orphans_at = Some(Instant::now());
         }
-        self.watch(head).await?;
+        // A node that serves no logs takes the alarms away and not the codes.
+        if let Err(error) = self.watch(head).await {
+            tracing::warn!(%error, "the contract's events cannot be watched");
+        }
         standing.in_flight += self.revoke(standing.nonce, head).await?;
         if self.watch.is_foreign { Err(IssuingError::ForeignBatch) } else { self.compose(standing, head).await }
     }

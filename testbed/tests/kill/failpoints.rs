@@ -74,7 +74,9 @@ async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
 /// The relayer with its failpoints, beside the plain one.
 fn build() -> PathBuf {
     let done = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "relayer", "--features", "failpoints", "--bin", "relayer-failpoints"])
+        // The packages that are built together anyway: alone, it would have its dependencies built with other features.
+        .args(["build", "--quiet", "-p", "relayer", "-p", "indexer", "-p", "testbed"])
+        .args(["--features", "relayer/failpoints", "--bin", "relayer-failpoints"])
         .current_dir(tools::checkout())
         .status()
         .unwrap();
