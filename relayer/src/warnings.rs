@@ -109,7 +109,8 @@ impl Watch {
 
     fn nodes(&self) {
         let nodes = self.pool.endpoints();
-        let aside = nodes.iter().filter(|node| !node.well).count();
+        // One that was not asked yet has not failed.
+        let aside = nodes.iter().filter(|node| !node.well && node.failure.is_some()).count();
         let detail = || format!("{aside} of {} nodes of chain.rpc_urls are put aside; the log says why", nodes.len());
         self.warn("nodes", aside > 0, detail);
     }

@@ -13,7 +13,6 @@ use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect::Policy};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use url::Url;
 
 use super::{
     answer::{self, BriefBlock, Meaning},
@@ -47,7 +46,7 @@ impl Identity {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) host: String,
-    url: Url,
+    url: RpcUrl,
     client: Client,
     timeout: Duration,
     health: Mutex<Health>,
@@ -61,7 +60,7 @@ impl Endpoint {
         metrics::gauge!(RPC_PUT_ASIDE, "endpoint" => url.host()).set(0);
         Ok(Self {
             host: url.host(),
-            url: url.0.clone(),
+            url: url.clone(),
             client,
             timeout,
             health: Mutex::default(),
@@ -162,7 +161,7 @@ impl Endpoint {
     }
 
     async fn exchange(&self, request: &RequestPacket) -> Result<ResponsePacket, Failure> {
-        let sent = self.client.post(self.url.clone()).json(request).send().await;
+        let sent = self.client.post(self.url.0.clone()).json(request).send().await;
         let mut response = sent.map_err(|_| Failure::Unreachable)?;
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

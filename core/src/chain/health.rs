@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What a success leaves of the strikes before it: a node that fails every other call collects ten, one that fails one
 /// in twenty hardly more than one.
 const FORGIVENESS: f64 = 0.9;
-const LONGEST_ASIDE: Duration = Duration::from_secs(30);
+const LONGEST_ASIDE: Duration = Duration::from_secs(10);
 /// No `Retry-After` holds longer.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
@@ -208,7 +208,7 @@ mod tests {
         let asked = |seconds| Failure::Throttled { retry_after: Some(Duration::from_secs(seconds)) };
         assert_eq!(fail(&mut Health::default(), asked(7), now), Some(Duration::from_secs(7)));
         assert_eq!(fail(&mut Health::default(), asked(86_400), now), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(fail(&mut Health::default(), asked(0), now), Some(Duration::from_secs(2)));
+        assert_eq!(fail(&mut Health::default(), asked(0), now), Some(Duration::from_secs(1)));
     }
 
     #[test]

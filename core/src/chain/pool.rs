@@ -163,7 +163,9 @@ impl Pool {
             let Some(endpoint) = self.0.endpoints.get(place) else { continue };
             match self.0.ask(place, endpoint, request).await {
                 Ok(answer) => {
-                    if self.0.current.swap(place, Relaxed) != place {
+                    // Of calls that were under way together, the first one that had to go on decides.
+                    let moved = self.0.current.compare_exchange(current, place, Relaxed, Relaxed).is_ok();
+                    if moved && place != current {
                         tracing::warn!(endpoint = %endpoint.host, "another node is asked from now on");
                     }
                     return Ok(answer);
