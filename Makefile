@@ -54,6 +54,7 @@ deep: setup-deep
 		$(FORGE) test --match-path 'test-sol/{unit,fuzz,invariant}/**'
 	FORGE=$(FORGE) node script/analysis/slither.mjs
 	script/analysis/rules.sh
+	FAILPOINT_ROUNDS=6 cargo test --locked -p relayer -p testbed --test kill -- --nocapture
 
 # What only `make bench` needs.
 setup-bench: setup-test
