@@ -185,6 +185,14 @@ impl Reader {
         &self.known
     }
 
+    /// Ends the reading of some keys, whatever the others are.
+    ///
+    /// # Errors
+    /// All faults together.
+    pub fn finish_part<T>(self, part: Option<T>) -> Result<T, Faults> {
+        part.filter(|_| self.faults.is_empty()).ok_or(Faults(self.faults))
+    }
+
     /// Ends the reading: `config` where nothing was wrong, else every fault, keys that nobody asked for among them.
     ///
     /// # Errors

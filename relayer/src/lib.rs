@@ -3,8 +3,10 @@
 
 pub mod api;
 pub mod chain_view;
+pub mod commands;
 pub mod changes;
 pub mod config;
+pub mod housekeeping;
 pub mod issuing;
 pub mod keystore;
 pub mod limits;

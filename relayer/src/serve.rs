@@ -12,6 +12,7 @@ use crate::{
     chain_view::{ChainView, Watched},
     changes,
     config::{Config, SponsorConfig},
+    housekeeping,
     issuing::{Issuer, Parts, Sponsor, SponsorDesk},
     signer,
     warnings::Watch,
@@ -35,6 +36,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (parts, pool) = open(&config, store.clone()).await?;
     let warn = config.warn.clone();
     let (sponsor, desk) = open_sponsor(config.sponsor, &parts).await?.unzip();
+    let (purposes, buckets) = (config.otp.purposes.clone(), config.limits.buckets);
     let app = App::new(api::Parts {
         store: store.clone(),
         keyring: parts.keyring.clone(),
@@ -64,6 +66,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (changing, stop_changes) = (store.clone(), shutdown.clone());
     tasks.spawn("contact changes", async move { Ok(changes::run(changing, stop_changes).await?) });
     spawn_keys(&mut tasks, &parts, &shutdown);
+    let housekeeping = housekeeping::run(store.clone(), purposes, buckets, shutdown.clone());
+    tasks.spawn("housekeeping", async move {
+        housekeeping.await;
+        Ok(())
+    });
     let watch = Watch {
         node: parts.node.clone(),
         pool: pool.clone(),

@@ -129,3 +129,38 @@ async fn data_keys_wrapped_by_kms_open_again_and_only_with_their_key_and_context
     let refused = Keyring::open(&store, &kms.wrapper(&key_id)).await.unwrap_err();
     assert!(matches!(refused, SealError::Kms(_)), "{refused}");
 }
+
+#[tokio::test]
+async fn data_keys_rotate_and_move_to_another_kms_key_and_a_backup_opens_with_the_older_one() {
+    let kms = Kms::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+    let (old, new) = (kms.wrapping_key().await, kms.wrapping_key().await);
+    let owner = Uuid::from_u128(7);
+    let ring = Keyring::open_or_create(&store, &kms.wrapper(&old)).await.unwrap();
+    let sealed = ring.seal("seed", owner, b"x").unwrap();
+    assert_eq!(ring.rotate().await.unwrap(), 2);
+    let backup = store.data_keys().await.unwrap();
+
+    // The version is in the encryption context: one version's wrapping opens as no other.
+    let swapped = Store::open(&folder.path().join("swapped.db")).await.unwrap();
+    swapped.insert_data_key(1, &backup[1].wrapped).await.unwrap();
+    let refused = Keyring::open(&swapped, &kms.wrapper(&old)).await.unwrap_err();
+    assert!(matches!(refused, SealError::Kms(_)), "{refused}");
+
+    let both = kms.wrapper(&new).succeeding(vec![kms.wrapper(&old)]);
+    assert_eq!(Keyring::open(&store, &both).await.unwrap().unwrap().rewrap().await.unwrap(), 2);
+    kms.client.disable_key().key_id(&old).send().await.unwrap();
+    let moved = Keyring::open(&store, &kms.wrapper(&new)).await.unwrap().unwrap();
+    assert_eq!(moved.open_sealed("seed", owner, &sealed).unwrap().as_slice(), b"x");
+
+    let restored = Store::open(&folder.path().join("restored.db")).await.unwrap();
+    for row in &backup {
+        restored.insert_data_key(row.version, &row.wrapped).await.unwrap();
+    }
+    assert!(Keyring::open(&restored, &both).await.is_err(), "the older key is disabled");
+    kms.client.enable_key().key_id(&old).send().await.unwrap();
+    let opened = Keyring::open(&restored, &both).await.unwrap().unwrap();
+    assert_eq!(opened.open_sealed("seed", owner, &sealed).unwrap().as_slice(), b"x");
+    assert_eq!(opened.versions(), [1, 2]);
+}

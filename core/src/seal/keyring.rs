@@ -250,7 +250,7 @@ mod tests {
     }
 
     impl Keyring {
-        fn seal_with_the_newest(&self) {
+        pub(in crate::seal) fn seal_with_the_newest(&self) {
             let mut keys = self.keys().to_vec();
             keys.iter_mut().for_each(|key| key.seals_from_ms = i64::MIN);
             *self.keys.write().unwrap() = Arc::new(keys);

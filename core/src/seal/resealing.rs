@@ -130,3 +130,92 @@ impl Resealing {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::Address;
+
+    use super::*;
+    use crate::{
+        seal::KeyWrapper,
+        store::{Binding, NewSession},
+    };
+
+    const ACCOUNTS: u32 = 450;
+
+    async fn account(store: &Store, keyring: &Keyring, n: u32) -> Uuid {
+        let (id, session_id) = (Uuid::now_v7(), Uuid::now_v7());
+        let new = NewSession {
+            nonce: &n.to_string(),
+            nonce_expires_at_ms: i64::MAX,
+            wallet: Address::left_padding_from(&n.to_be_bytes()),
+            new_account_id: id,
+            new_seed_sealed: &keyring.seal("seed", id, &[7; 32]).unwrap(),
+            session_id,
+            domain: "example.com",
+            binding: Binding::default(),
+            now_ms: crate::clock::now_ms(),
+            expires_at_ms: i64::MAX,
+        };
+        store.start_session(&new).await.unwrap().unwrap()
+    }
+
+    async fn seed(store: &Store, keyring: &Keyring, account: Uuid) -> Vec<u8> {
+        keyring.open_sealed("seed", account, &store.sealed_seed(account).await.unwrap()).unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn resealing_goes_on_where_it_was_broken_off_and_takes_what_came_in_between() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let wrapper = KeyWrapper::File(folder.path().join("key"));
+        let seeds = SEALED_COLUMNS[0];
+        let mut accounts = Vec::new();
+        {
+            let store = Store::open(&path).await.unwrap();
+            let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
+            for n in 0..ACCOUNTS {
+                accounts.push(account(&store, &keyring, n).await);
+            }
+            assert!(!Resealing::new(store.clone(), keyring.clone()).step().await.unwrap(), "one key, nothing to do");
+            let late = Keyring::open(&store, &wrapper).await.unwrap().unwrap();
+            keyring.rotate().await.unwrap();
+            keyring.seal_with_the_newest();
+            assert!(Resealing::new(store.clone(), keyring).step().await.unwrap());
+            assert_eq!(store.resealed(seeds, 2).await.unwrap().resealed, i64::from(STEP), "and then it was killed");
+            // A daemon that has not heard of the new key seals behind the cursor.
+            let behind = late.seal("seed", accounts[0], &[7; 32]).unwrap();
+            store.overwrite_seed(accounts[0], &behind).await;
+        }
+        let store = Store::open(&path).await.unwrap();
+        let keyring = Arc::new(Keyring::open(&store, &wrapper).await.unwrap().unwrap());
+        keyring.seal_with_the_newest();
+        let resealing = Resealing::new(store.clone(), keyring.clone());
+        while resealing.step().await.unwrap() {}
+        assert_eq!(store.sealed_otherwise(seeds, 2).await.unwrap(), 0);
+        assert!(resealing.progress().await.unwrap().is_finished());
+        for account in accounts {
+            assert_eq!(seed(&store, &keyring, account).await, [7; 32]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_open_is_left_alone_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let wrapper = KeyWrapper::File(folder.path().join("key"));
+        let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
+        let (damaged, whole) = (account(&store, &keyring, 1).await, account(&store, &keyring, 2).await);
+        let other = keyring.seal("seed", whole, &[7; 32]).unwrap();
+        store.overwrite_seed(damaged, &other).await;
+        keyring.rotate().await.unwrap();
+        keyring.seal_with_the_newest();
+        let resealing = Resealing::new(store.clone(), keyring.clone());
+        while resealing.step().await.unwrap() {}
+        let progress = resealing.progress().await.unwrap();
+        assert!(progress.is_finished());
+        assert_eq!((progress.columns[0].1.resealed, progress.columns[0].1.unopened), (1, 1));
+        assert_eq!(store.sealed_seed(damaged).await.unwrap(), other);
+        assert_eq!(seed(&store, &keyring, whole).await, [7; 32]);
+    }
+}

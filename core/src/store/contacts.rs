@@ -9,9 +9,10 @@ use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
-    ChangeRow, Store, StoreError,
+    ChangeRow, Store, StoreError, Take, Taken, buckets,
     changes::{self, Delay},
     column,
+    group::Outcome,
     guesses::{self, GuessId, Target, seconds_until},
     notices::{self, Notice},
     sessions::end_all,
@@ -46,6 +47,9 @@ pub struct NewContact<'a> {
     pub expires_at_ms: i64,
     /// Now, and how long a change waits.
     pub delay: Delay,
+    /// The address's own bucket, whoever asks. Where it is empty nothing is sent and nobody told: the answer would say what
+    /// others asked for.
+    pub mail: Option<Take>,
 }
 
 /// What became of a [`NewContact`].
@@ -147,7 +151,7 @@ impl Store {
                 Err(retry_after_s) => return Ok(Challenge::TooMany { what: "changes", retry_after_s }),
             }
         }
-        if held.proved_at_ms.is_none() {
+        if held.proved_at_ms.is_none() && may_be_written_to(&mut write, new).await? {
             let notice = Notice::Confirmation { challenge: held.challenge };
             let (now_ms, until_ms) = (new.delay.now_ms, new.expires_at_ms);
             notices::insert(&mut write, new.account_id, held.id, notice, now_ms, until_ms).await?;
@@ -337,6 +341,19 @@ pub(super) async fn allow(write: &mut SqliteConnection, contact: Uuid, now_ms: i
     };
     sqlx::query(settle).bind(now_ms).bind(contact).execute(write).await?;
     Ok(twin.unwrap_or(contact))
+}
+
+/// Whether one more message may go to the address.
+async fn may_be_written_to(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<bool, StoreError> {
+    let taken = match buckets::take(write, new.mail.as_slice()).await? {
+        Outcome::Keep(taken) | Outcome::Undo(taken) => taken,
+    };
+    if let Taken::Refused { .. } = taken {
+        let account_id = new.account_id;
+        tracing::warn!(target: "security", event = "contact-flooded", %account_id, "a confirmation is not sent: its address had too many");
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// Whether the account has a confirmed contact besides `except`.

@@ -165,6 +165,13 @@ async fn cursor(tx: &mut Write, column: SealedColumn, version: u32) -> Result<(V
 mod tests {
     use super::*;
 
+    impl Store {
+        pub(crate) async fn overwrite_seed(&self, account: Uuid, sealed: &[u8]) {
+            let update = sqlx::query("UPDATE accounts SET seed_sealed = ? WHERE id = ?").bind(sealed).bind(account);
+            update.execute(&self.writer).await.unwrap();
+        }
+    }
+
     #[tokio::test]
     async fn every_sealed_column_of_the_schema_is_moved() {
         let folder = tempfile::tempdir().unwrap();

@@ -27,6 +27,7 @@ impl World {
             address_tag: self.keyring.tag("contact", address.as_bytes()),
             expires_at_ms: now_ms() + 600_000,
             delay: delay(),
+            mail: None,
         };
         match self.store.challenge_contact(&new).await.unwrap() {
             Challenge::Started { contact_id, change } => (contact_id, change),

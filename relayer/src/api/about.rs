@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use otp_core::{
     clock::rfc3339_s,
     http::{Problem, answer},
+    store::{StoreError, Switch},
 };
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ use crate::chain_view::Unavailable;
     responses(
         (status = 200, description = "Chain, pages, purposes, channels", body = shapes::Config),
     ))]
-pub(super) async fn config(State(app): State<App>) -> Response {
+pub(super) async fn config(State(app): State<App>) -> Result<Response, Problem> {
     let watched = app.view.watched();
     let domains: Vec<_> = app
         .http
@@ -40,6 +41,7 @@ pub(super) async fn config(State(app): State<App>) -> Response {
         })
         .collect();
     let body = json!({
+        "issuance": issuance(&app).await?,
         "chainId": watched.deployment.chain_id,
         "verifier": watched.deployment.verifier.to_checksum(None),
         "issuer": watched.issuer.to_checksum(None),
@@ -47,7 +49,21 @@ pub(super) async fn config(State(app): State<App>) -> Response {
         "purposes": purposes,
         "channels": app.contacts.channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>(),
     });
-    answer(StatusCode::OK, &body)
+    Ok(answer(StatusCode::OK, &body))
+}
+
+/// `{on, off: [{scope, name?}]}`: what operators switched off, without their reasons.
+async fn issuance(app: &App) -> Result<Value, StoreError> {
+    let off = app.store.switched_off().await?;
+    let on = !off.iter().any(|off| off.switch == Switch::All);
+    let off: Vec<_> = off
+        .iter()
+        .map(|off| match &off.switch {
+            Switch::All => json!({ "scope": "all" }),
+            other => json!({ "scope": other.scope(), "name": other.name() }),
+        })
+        .collect();
+    Ok(json!({ "on": on, "off": off }))
 }
 
 /// `GET /readyz`
@@ -67,6 +83,13 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
         Err(Unavailable::Unfunded) => ("ok", "unfunded"),
         Err(Unavailable::Stalled) => ("ok", "not issuing"),
     };
+    // What operators switched off is not unwell: codes that are out can still be unlocked here.
+    let issuance = match app.store.switched_off().await {
+        Ok(off) if off.is_empty() => "on",
+        Ok(off) if off.iter().any(|off| off.switch == Switch::All) => "off",
+        Ok(_) => "partly off",
+        Err(_) => "unknown",
+    };
     let answered_ms_ago = app.view.answered_ago().and_then(|ago| u64::try_from(ago.as_millis()).ok());
     let dependencies = json!({
         "store": { "state": if store { "ok" } else { "failing" } },
@@ -77,6 +100,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
             "answeredMsAgo": answered_ms_ago,
         },
         "signer": { "state": signer },
+        "issuance": { "state": issuance },
     });
     let leaving = app.leaving.is_cancelled();
     if store && chain == "ok" && signer == "ok" && !leaving {
@@ -93,11 +117,4 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> 
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail)
         .with("dependencies", dependencies)
         .retry_after(5))
-}
-
-/// `GET /v1/status` of the admin port: how many requests and batches are in which state.
-pub(super) async fn status(State(app): State<App>) -> Result<Response, Problem> {
-    let counts: Map<String, Value> =
-        app.store.counts().await?.into_iter().map(|(state, count)| (state, count.into())).collect();
-    Ok(answer(StatusCode::OK, &Value::Object(counts)))
 }

@@ -72,6 +72,7 @@ pub(super) async fn add(
         address_tag: app.keyring.tag("contact-lookup", &lookup(&contact)),
         expires_at_ms: delay.now_ms.saturating_add(ttl_ms),
         delay,
+        mail: app.limits.mail(contact.limit_key().as_bytes()),
     };
     match app.store.challenge_contact(&new).await? {
         Challenge::Started { contact_id, change } => {

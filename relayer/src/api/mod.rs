@@ -15,6 +15,7 @@ mod links;
 mod fingerprint;
 mod nonce;
 pub mod openapi;
+mod operate;
 mod otps;
 mod pages;
 mod paths;
@@ -175,7 +176,7 @@ pub fn router(app: App) -> Router {
 
 /// The operators' interface: all but liveness and readiness asks for the token.
 pub fn admin_router(app: App, token: Secret<String>, recorder: Recorder) -> Router {
-    let routes = Router::new().route("/v1/status", get(about::status));
+    let routes = operate::routes();
     let open = Router::new().route("/readyz", get(about::readyz));
     let guard = Guard { time_limit: TIME_LIMIT, is_tls: app.http.listening.is_admin_tls() };
     http::finish(http::admin(routes, open, token, recorder).with_state(app), guard)

@@ -61,8 +61,12 @@ impl FromStr for Domain {
     }
 }
 
+pub(super) fn listening(reader: &mut Reader) -> Option<Listening> {
+    Listening::read(reader, PORTS)
+}
+
 pub(super) fn read(reader: &mut Reader) -> Option<HttpConfig> {
-    let listening = Listening::read(reader, PORTS);
+    let listening = listening(reader);
     let domains = reader.list("http.domains", None);
     Some(HttpConfig { listening: listening?, domains: domains? })
 }

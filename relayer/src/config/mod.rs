@@ -8,18 +8,16 @@ mod issue;
 mod keys;
 mod limits;
 mod otp;
+mod session;
 mod sponsor;
 mod warn;
 
-mod session;
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::U256;
 use otp_core::{
     config::{Faults, KnownKey, Reader},
+    http::Listening,
     seal::KeysConfig,
 };
 
@@ -30,8 +28,8 @@ pub use self::{
     issue::IssueConfig,
     keys::SignerConfig,
     limits::{Limit, LimitsConfig, PurposeLimit, Quota, RequestScope},
-    session::SessionConfig,
     otp::OtpConfig,
+    session::SessionConfig,
     sponsor::SponsorConfig,
     warn::WarnConfig,
 };
@@ -80,6 +78,16 @@ impl Config {
         let mut reader = Reader::load(path, PREFIX);
         let config = read(&mut reader);
         reader.finish(config)
+    }
+
+    /// Reads the ports alone: what a command needs to talk to a running relayer.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn listening(path: Option<&Path>) -> Result<Listening, Faults> {
+        let mut reader = Reader::load(path, PREFIX);
+        let listening = http::listening(&mut reader);
+        reader.finish_part(listening)
     }
 
     /// The keys that [`Config::load`] knows.

@@ -72,6 +72,12 @@ impl Limits {
         self.tightening.observe(right);
     }
 
+    /// What limits are divided by at the moment: 1 unless most guesses and sign-ins are wrong.
+    #[must_use]
+    pub fn divisor(&self) -> u32 {
+        self.tightening.divisor()
+    }
+
     /// What a request for a code has to keep to.
     #[must_use]
     pub fn for_request(&self, asking: Asking<'_>) -> Rules {
@@ -139,21 +145,10 @@ impl Limits {
         self.take(store, takes).await
     }
 
-    /// Whether one more such message may go to an address, whoever asks for it. Whoever asks is not told: the answer
-    /// would say whether others have.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn may_mail(&self, store: &Store, address: &[u8]) -> Result<bool, Problem> {
-        let limit = self.config.contact_mails_per_destination;
-        let Some(take) = self.bucket("destination", limit, "contact", address) else { return Ok(true) };
-        let taken = store.take(vec![take]).await?;
-        if let Taken::Refused { scope, .. } = taken {
-            metrics::counter!(RATE_LIMITED, "limit" => scope).increment(1);
-            tracing::warn!(target: "security", event = "contact-flooded", "too many confirmations for one address: not sent");
-            return Ok(false);
-        }
-        Ok(true)
+    /// The bucket of an address to which such a message goes, whoever asks for it.
+    #[must_use]
+    pub fn mail(&self, address: &[u8]) -> Option<Take> {
+        self.bucket("destination", self.config.contact_mails_per_destination, "contact", address)
     }
 
     async fn take(&self, store: &Store, takes: Vec<Take>) -> Result<(), Problem> {

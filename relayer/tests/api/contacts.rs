@@ -25,6 +25,7 @@ async fn add_earlier(app: &TestApp, person: &Person, address: &str, ago_ms: i64)
         address_tag: app.keyring.tag("contact-lookup", format!("email\0{address}").as_bytes()),
         expires_at_ms: now_ms + 600_000,
         delay: Delay { now_ms, delay_ms: 259_200_000 },
+        mail: None,
     };
     app.store.challenge_contact(&new).await.unwrap();
     id

@@ -187,6 +187,7 @@ impl World {
             address_tag: self.keyring.tag("contact", address.as_bytes()),
             expires_at_ms: now + 600_000,
             delay: Delay { now_ms: now, delay_ms: 259_200_000 },
+            mail: None,
         };
         let started = self.store.challenge_contact(&contact).await.unwrap();
         assert!(matches!(started, Challenge::Started { change: None, .. }), "{started:?}");

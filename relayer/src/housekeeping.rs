@@ -1,0 +1,62 @@
+//! What has to be done now and then: old buckets are forgotten, and the metrics say what is switched off, also where
+//! another relayer on the same store was told to.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use otp_core::{
+    id::Purpose,
+    metrics::ISSUANCE_ON,
+    store::{Store, StoreError, Switch},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How soon a switch is in the metrics; requests ask the store itself.
+const LOOK: Duration = Duration::from_secs(1);
+/// Looks between two prunings.
+const PRUNE_EVERY: u32 = 30;
+
+/// Runs until `shutdown`.
+pub async fn run(store: Store, purposes: Vec<Purpose>, buckets: u32, shutdown: CancellationToken) {
+    let mut told = None;
+    for look in 0u32.. {
+        if let Err(error) = step(&store, &purposes, &mut told).await {
+            tracing::warn!(%error, "the switches could not be read");
+        }
+        if look % PRUNE_EVERY == 0 {
+            prune(&store, buckets).await;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+async fn step(store: &Store, purposes: &[Purpose], told: &mut Option<BTreeSet<Switch>>) -> Result<(), StoreError> {
+    let off: BTreeSet<Switch> = store.switched_off().await?.into_iter().map(|off| off.switch).collect();
+    if told.as_ref() == Some(&off) {
+        return Ok(());
+    }
+    let mut scopes: BTreeSet<Switch> = purposes.iter().copied().map(Switch::Purpose).collect();
+    scopes.insert(Switch::All);
+    scopes.extend(off.iter().cloned());
+    scopes.extend(told.take().into_iter().flatten());
+    for switch in scopes {
+        let on = if off.contains(&switch) { 0.0 } else { 1.0 };
+        let scope = match &switch {
+            Switch::All => "all".to_owned(),
+            other => format!("{}:{}", other.scope(), other.name()),
+        };
+        metrics::gauge!(ISSUANCE_ON, "scope" => scope).set(on);
+    }
+    *told = Some(off);
+    Ok(())
+}
+
+async fn prune(store: &Store, most: u32) {
+    match store.prune_buckets(most).await {
+        Ok(0) => {}
+        Ok(early) => tracing::warn!(early, "limits.buckets is too low: buckets were forgotten before they were full"),
+        Err(error) => tracing::warn!(%error, "old buckets could not be forgotten"),
+    }
+}

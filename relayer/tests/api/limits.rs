@@ -1,0 +1,174 @@
+//! Limits: durable, of those who ask, and silent about others.
+
+use std::time::Duration;
+
+use otp_core::store::Outbox;
+use relayer::config::{Limit, LimitsConfig};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::app::{Answer, Setup, TestApp, send, withdrawal};
+
+fn limit(text: &str) -> Limit {
+    text.parse().unwrap()
+}
+
+fn limited(change: impl FnOnce(&mut LimitsConfig)) -> Setup {
+    let mut limits = LimitsConfig::unlimited();
+    change(&mut limits);
+    Setup { limits, ..Setup::default() }
+}
+
+async fn nonce_from(app: &TestApp, forwarded: &str) -> Answer {
+    send(app.request(Method::GET, "/v1/auth/nonce").header("x-forwarded-for", forwarded)).await
+}
+
+#[tokio::test]
+async fn an_account_gets_three_requests_in_five_minutes_and_repetitions_for_nothing() {
+    let setup = limited(|limits| limits.requests_per_account = limit("3/5m"));
+    let mut app = TestApp::with(setup).await;
+    let (person, contact) = app.person().await;
+    for left in [2, 1, 0] {
+        let answer = app.submit(&person, &format!("key-{left}"), &withdrawal(contact)).await;
+        assert_eq!(answer.status, 202, "{:?}", answer.body);
+        assert_eq!(answer.header("ratelimit-policy"), "\"account\";q=3;w=300");
+        assert!(answer.header("ratelimit").starts_with(&format!("\"account\";r={left};t=")), "{:?}", answer.headers);
+        assert_eq!(app.submit(&person, &format!("key-{left}"), &withdrawal(contact)).await.body, answer.body);
+    }
+    let refused = app.submit(&person, "one-more", &withdrawal(contact)).await;
+    assert_eq!(refused.told(), (429, "rate-limited"));
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((90..=100).contains(&wait), "{wait}");
+    assert!(refused.header("ratelimit").starts_with("\"account\";r=0;t="), "{:?}", refused.headers);
+    assert_eq!(app.submit(&person, "key-0", &withdrawal(contact)).await.status, 202, "a repetition");
+
+    let another_session = app.sign_in(&person.wallet).await;
+    assert_eq!(app.submit(&another_session, "two-more", &withdrawal(contact)).await.status, 429);
+    let (other, others) = app.person().await;
+    assert_eq!(app.submit(&other, "key", &withdrawal(others)).await.status, 202, "another account is another's");
+
+    app.serve(&limited(|limits| limits.requests_per_account = limit("3/5m"))).await;
+    assert_eq!(app.submit(&person, "after", &withdrawal(contact)).await.status, 429, "a restart fills no bucket");
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_what_trusted_proxies_say_and_not_by_what_it_says_itself() {
+    let app = TestApp::with(limited(|limits| limits.nonces_per_ip = limit("2/1h"))).await;
+    for forged in ["1.1.1.1", "2.2.2.2"] {
+        assert_eq!(nonce_from(&app, forged).await.status, 200);
+    }
+    assert_eq!(nonce_from(&app, "3.3.3.3").await.told(), (429, "rate-limited"), "nobody trusts the peer");
+
+    let app = TestApp::with(limited(|limits| {
+        limits.nonces_per_ip = limit("2/1h");
+        limits.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    }))
+    .await;
+    for forged in ["1.1.1.1", "9.9.9.9, 1.1.1.1"] {
+        assert_eq!(nonce_from(&app, forged).await.status, 200);
+    }
+    let refused = nonce_from(&app, "8.8.8.8, 1.1.1.1").await;
+    assert_eq!((refused.status, refused.header("ratelimit-policy")), (429, "\"ip\";q=2;w=3600"));
+    assert_eq!(nonce_from(&app, "2.2.2.2").await.status, 200);
+    for (n, status) in [(1, 200), (2, 200), (3, 429)] {
+        assert_eq!(nonce_from(&app, &format!("2001:db8:1:2::{n}")).await.status, status, "one /64 is one client");
+    }
+    assert_eq!(nonce_from(&app, "2001:db8:1:3::1").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_purpose_may_have_a_limit_of_its_own() {
+    let app = TestApp::with(limited(|limits| {
+        limits.requests_per_account = limit("2/1h");
+        limits.requests_by_purpose = vec!["login account 1/1h".parse().unwrap()];
+    }))
+    .await;
+    let (person, contact) = app.person().await;
+    let login = json!({ "purpose": "login", "contactId": contact });
+    assert_eq!(app.submit(&person, "a", &login).await.status, 202);
+    assert_eq!(app.submit(&person, "b", &login).await.status, 429);
+    for (key, status) in [("c", 202), ("d", 202), ("e", 429)] {
+        assert_eq!(app.submit(&person, key, &withdrawal(contact)).await.status, status, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn the_pause_between_requests_to_a_contact_doubles() {
+    let cooldown = (Duration::from_secs(2), Duration::from_secs(60));
+    let app = TestApp::with(limited(|limits| limits.cooldown = cooldown)).await;
+    let (person, contact) = app.person().await;
+    assert_eq!(app.submit(&person, "a", &withdrawal(contact)).await.status, 202);
+    let refused = app.submit(&person, "b", &withdrawal(contact)).await;
+    assert_eq!((refused.told(), refused.header("retry-after")), ((429, "rate-limited"), "2"));
+    tokio::time::sleep(Duration::from_millis(2_050)).await;
+    assert_eq!(app.submit(&person, "c", &withdrawal(contact)).await.status, 202);
+    let refused = app.submit(&person, "d", &withdrawal(contact)).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "4"));
+}
+
+#[tokio::test]
+async fn so_many_requests_may_wait_for_the_chain_of_an_account_and_in_all() {
+    let app = TestApp::with(limited(|limits| {
+        limits.queued_per_account = 2;
+        limits.queued = 3;
+    }))
+    .await;
+    let (person, contact) = app.person().await;
+    let (other, others) = app.person().await;
+    for (key, status) in [("a", 202), ("b", 202), ("c", 429)] {
+        assert_eq!(app.submit(&person, key, &withdrawal(contact)).await.status, status, "{key}");
+    }
+    assert_eq!(app.submit(&other, "a", &withdrawal(others)).await.status, 202);
+    let full = app.submit(&other, "b", &withdrawal(others)).await;
+    assert_eq!((full.told(), full.header("retry-after")), ((503, "busy"), "5"));
+    assert_eq!(app.submit(&other, "a", &withdrawal(others)).await.status, 202, "a repetition");
+}
+
+#[tokio::test]
+async fn limits_tighten_while_sign_ins_fail_and_only_then() {
+    let app = TestApp::with(limited(|limits| {
+        limits.requests_per_account = limit("4/1h");
+        limits.tighten_above_percent = 60;
+        limits.tighten_samples = 10;
+    }))
+    .await;
+    let (person, contact) = app.person().await;
+    let answer = app.submit(&person, "a", &withdrawal(contact)).await;
+    assert_eq!(answer.header("ratelimit-policy"), "\"account\";q=4;w=3600");
+    let mallory = alloy::signers::local::PrivateKeySigner::random();
+    for _ in 0..20 {
+        let message = app.message(person.wallet.address()).await.text();
+        assert_eq!(app.login(&mallory, &message).await.status, 401);
+    }
+    let answer = app.submit(&person, "b", &withdrawal(contact)).await;
+    assert_eq!((answer.status, answer.header("ratelimit-policy")), (429, "\"account\";q=1;w=3600"));
+}
+
+#[tokio::test]
+async fn a_thief_cannot_flood_a_strangers_mailbox_nor_learn_that_others_did() {
+    let app = TestApp::with(limited(|limits| limits.contact_mails_per_destination = limit("2/1h"))).await;
+    let outbox = Outbox { deployment: app.deployment, mail_domain: "example.com".to_owned() };
+    let mut sent = 0;
+    for spelling in ["victim@example.com", "vic.tim@example.com", "victim+1@example.com", "v.i.c.t.i.m+2@example.com"] {
+        let thief = app.stranger().await;
+        let body = json!({ "channel": "email", "address": spelling });
+        let answer = app.post("/v1/contacts", &thief.token, &body).await;
+        assert_eq!((answer.status, &answer.body["confirmed"]), (202, &json!(false)), "{spelling}");
+        sent += app.store.enqueue_notices(&outbox).await.unwrap();
+    }
+    assert_eq!(sent, 2, "messages to one mailbox");
+}
+
+#[tokio::test]
+async fn confirmations_are_limited_by_account_and_by_address() {
+    let app = TestApp::with(limited(|limits| {
+        limits.contact_mails_per_account = limit("2/1h");
+        limits.contact_mails_per_ip = limit("3/1h");
+    }))
+    .await;
+    let (person, other) = (app.stranger().await, app.stranger().await);
+    for (who, n, status) in [(&person, 1, 202), (&person, 2, 202), (&person, 3, 429), (&other, 4, 202), (&other, 5, 429)] {
+        let body = json!({ "channel": "email", "address": format!("a{n}@example.com") });
+        assert_eq!(app.post("/v1/contacts", &who.token, &body).await.status, status, "{n}");
+    }
+}
