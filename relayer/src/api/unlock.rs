@@ -13,6 +13,7 @@ use otp_core::{
     http::{Body, Problem, answer},
     id::{self, Slot},
     merkle::Tree,
+    seal::SealError,
     store::{Attempt, Issuance, Issued, Status, Story},
 };
 use serde_json::json;
@@ -106,7 +107,15 @@ pub(super) fn unlockable(story: &Story, head_s: u64) -> Result<(&Issuance, &Issu
 /// The account's seed, opened.
 pub(super) async fn seed(app: &App, account_id: Uuid) -> Result<Seed, Problem> {
     let sealed = app.store.sealed_seed(account_id).await?;
-    let opened = app.keyring.open_sealed("seed", account_id, &sealed)?;
+    let open = || app.keyring.open_sealed("seed", account_id, &sealed);
+    let opened = match open() {
+        // Sealed by another relayer, with a data key that was made a moment ago.
+        Err(SealError::UnknownKey { .. }) => {
+            app.keyring.refresh().await?;
+            open()?
+        }
+        opened => opened?,
+    };
     Seed::from_bytes(&opened).ok_or_else(|| Problem::internal(&"a seed of another length"))
 }
 

@@ -109,7 +109,12 @@ pub enum IssuingError {
 impl IssuingError {
     /// Whether the next turn may succeed; a lost lease and a key that opens nothing stay so.
     const fn is_retryable(&self) -> bool {
-        !matches!(self, Self::Store(StoreError::Fenced { .. }) | Self::Seal(_) | Self::DamagedSeed | Self::Lock(_))
+        match self {
+            // A data key that another relayer made is loaded within seconds.
+            Self::Seal(SealError::UnknownKey { .. }) => true,
+            Self::Store(StoreError::Fenced { .. }) | Self::Seal(_) | Self::DamagedSeed | Self::Lock(_) => false,
+            _ => true,
+        }
     }
 }
 
