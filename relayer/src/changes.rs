@@ -43,7 +43,6 @@ pub async fn step(store: &Store, now_ms: i64) -> Result<usize, StoreError> {
     for change in &applied {
         let (account_id, change_id, kind) = (change.account_id, change.change_id, change.kind.as_str());
         ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "applied").increment(1);
-        ::metrics::counter!(metrics::SECURITY_EVENTS, "event" => "contact-change-applied").increment(1);
         tracing::info!(
             target: "security", event = "contact-change-applied", %account_id, %change_id, kind,
             "a change of contacts was made when its time had come"
@@ -55,7 +54,6 @@ pub async fn step(store: &Store, now_ms: i64) -> Result<usize, StoreError> {
 async fn erase(store: &Store, now_ms: i64) -> Result<(), StoreError> {
     let erased = store.erase_closed(now_ms).await?;
     for account_id in &erased.accounts {
-        ::metrics::counter!(metrics::SECURITY_EVENTS, "event" => "account-erased").increment(1);
         tracing::info!(target: "security", event = "account-erased", %account_id, "an account was erased");
     }
     if erased.contacts > 0 {

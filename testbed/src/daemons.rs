@@ -64,7 +64,8 @@ impl Setting<'_> {
             token = self.data("indexer-admin.token"),
             listen = loopback(self.ports.indexer()),
             admin = loopback(self.ports.indexer_admin()),
-            public = ports::http(self.ports.indexer())?,
+            // Where the pages behind links are, and what they call.
+            public = ports::http(self.ports.relayer())?,
             smtp = self.smtp_port,
         );
         self.service("indexer", "run", &text, Vec::new(), self.ports.indexer())

@@ -5,12 +5,11 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{
-    APPROVAL_TTL_MS, Store, StoreError,
-    changes::{Waiting, tell},
-    column,
+    APPROVAL_TTL_MS, Store, StoreError, column,
     contacts::CHALLENGE_ATTEMPTS,
     guesses::{self, GuessId, Target, seconds_until},
-    notices::Notice,
+    notices::{Notice, tell},
+    waiting::Waiting,
 };
 
 /// Messages with digits for one change, the announcement included: 30 guesses at most in all its time.

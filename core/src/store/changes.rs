@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError,
-    contacts::{allow, has_confirmed},
+    contacts::has_confirmed,
     guesses::seconds_until,
-    notices::{self, Notice},
-    sessions::end_all,
+    notices::{Notice, tell},
+    waiting::Waiting,
 };
 use crate::contact::Channel;
 
@@ -23,8 +23,6 @@ const MOST_WAITING: i64 = 3;
 /// Changes that an account proposes in [`DAY_MS`]: each one is a message to every contact.
 const MOST_A_DAY: i64 = 10;
 const DAY_MS: i64 = 86_400_000;
-/// How long it is worth telling that a change was made.
-const DONE_TTL_MS: i64 = DAY_MS;
 
 /// What changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -274,7 +272,7 @@ pub(super) async fn propose_addition(
 }
 
 /// A contact that was never confirmed goes, and the change that waits for it.
-async fn discard(write: &mut SqliteConnection, contact: Uuid, now_ms: i64) -> Result<(), StoreError> {
+pub(super) async fn discard(write: &mut SqliteConnection, contact: Uuid, now_ms: i64) -> Result<(), StoreError> {
     for statement in [
         "UPDATE contacts SET removed_at_ms = ? WHERE id = ? AND removed_at_ms IS NULL",
         "UPDATE contact_changes SET state = 'cancelled', settled_at_ms = ? WHERE contact_id = ? AND state = 'waiting'",
@@ -330,27 +328,6 @@ impl Wish {
     }
 }
 
-/// Asks for a message to every confirmed contact of the account.
-pub(super) async fn tell(
-    write: &mut SqliteConnection,
-    account: Uuid,
-    notice: Notice,
-    now_ms: i64,
-    expires_at_ms: i64,
-) -> Result<(), StoreError> {
-    let contacts: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM contacts
-         WHERE account_id = ? AND confirmed_at_ms IS NOT NULL AND removed_at_ms IS NULL ORDER BY id",
-    )
-    .bind(account)
-    .fetch_all(&mut *write)
-    .await?;
-    for contact in contacts {
-        notices::insert(write, account, contact, notice, now_ms, expires_at_ms).await?;
-    }
-    Ok(())
-}
-
 /// How long until another change may be proposed, in seconds.
 async fn change_wait(write: &mut SqliteConnection, account: Uuid, now_ms: i64) -> Result<Option<u64>, StoreError> {
     let (waiting, first_due): (i64, Option<i64>) = sqlx::query_as(
@@ -369,75 +346,4 @@ async fn change_wait(write: &mut SqliteConnection, account: Uuid, now_ms: i64) -
     let room_at = first_due.filter(|_| waiting >= MOST_WAITING);
     let day_over_at = oldest.map(|at| at.saturating_add(DAY_MS)).filter(|at| *at > now_ms);
     Ok(room_at.max(day_over_at).map(|at| seconds_until(at, now_ms)))
-}
-
-/// A change that is still to be made.
-#[derive(Debug, FromRow)]
-pub(super) struct Waiting {
-    pub(super) id: Uuid,
-    pub(super) account_id: Uuid,
-    #[sqlx(try_from = "String")]
-    pub(super) kind: ChangeKind,
-    contact_id: Option<Uuid>,
-    due_at_ms: i64,
-    pub(super) challenge: i64,
-    pub(super) challenge_attempts: i64,
-    pub(super) challenge_expires_at_ms: i64,
-}
-
-impl Waiting {
-    /// The change with this id, where it still waits.
-    pub(super) async fn find(write: &mut SqliteConnection, id: Uuid) -> Result<Option<Self>, StoreError> {
-        let row = sqlx::query_as(
-            "SELECT id, account_id, kind, contact_id, due_at_ms, challenge, challenge_attempts, challenge_expires_at_ms
-             FROM contact_changes WHERE id = ? AND state = 'waiting'",
-        )
-        .bind(id);
-        Ok(row.fetch_optional(write).await?)
-    }
-
-    /// Makes the change, tells everybody who could have objected, and ends the account's sessions, all but `except`.
-    pub(super) async fn make(
-        &self,
-        write: &mut SqliteConnection,
-        except: Option<Uuid>,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        let done = Notice::Done { change_id: self.id };
-        tell(write, self.account_id, done, now_ms, now_ms.saturating_add(DONE_TTL_MS)).await?;
-        self.settle(write, "done", now_ms).await?;
-        match (self.kind, self.contact_id) {
-            (ChangeKind::Add, Some(contact)) => drop(allow(write, contact, now_ms).await?),
-            (ChangeKind::Remove, Some(contact)) => {
-                sqlx::query("UPDATE contacts SET removed_at_ms = coalesce(removed_at_ms, ?) WHERE id = ?")
-                    .bind(now_ms)
-                    .bind(contact)
-                    .execute(&mut *write)
-                    .await?;
-            }
-            (ChangeKind::DeleteAccount, None) => return super::erasure::close(write, self.account_id, now_ms).await,
-            _ => return Err(StoreError::Damaged { table: "contact_changes" }),
-        }
-        end_all(write, self.account_id, except, now_ms).await?;
-        Ok(())
-    }
-
-    /// Takes the change back, with a contact that was to come by it, and ends every session of the account.
-    pub(super) async fn cancel(&self, write: &mut SqliteConnection, now_ms: i64) -> Result<u64, StoreError> {
-        self.settle(write, "cancelled", now_ms).await?;
-        if let (ChangeKind::Add, Some(contact)) = (self.kind, self.contact_id) {
-            discard(write, contact, now_ms).await?;
-        }
-        end_all(write, self.account_id, None, now_ms).await
-    }
-
-    async fn settle(&self, write: &mut SqliteConnection, state: &str, now_ms: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE contact_changes SET state = ?, settled_at_ms = ? WHERE id = ?")
-            .bind(state)
-            .bind(now_ms)
-            .bind(self.id)
-            .execute(write)
-            .await?;
-        Ok(())
-    }
 }

@@ -27,6 +27,7 @@ mod sessions;
 mod status;
 mod story;
 mod switches;
+mod waiting;
 
 use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 

@@ -57,3 +57,24 @@ pub(super) async fn insert(
     .await?;
     Ok(())
 }
+
+/// Asks for a message to every confirmed contact of the account.
+pub(super) async fn tell(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    notice: Notice,
+    now_ms: i64,
+    expires_at_ms: i64,
+) -> Result<(), StoreError> {
+    let contacts: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM contacts
+         WHERE account_id = ? AND confirmed_at_ms IS NOT NULL AND removed_at_ms IS NULL ORDER BY id",
+    )
+    .bind(account)
+    .fetch_all(&mut *write)
+    .await?;
+    for contact in contacts {
+        insert(write, account, contact, notice, now_ms, expires_at_ms).await?;
+    }
+    Ok(())
+}

@@ -64,7 +64,11 @@ pub(super) async fn approve(
         }
         outcome = app.store.approve_change((account_id, session.id), change_id, guess, now_ms()).await?;
         if outcome == Approval::Done {
-            told("contact-change-approved", "approved", account_id, change_id);
+            ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "approved").increment(1);
+            tracing::info!(
+                target: "security", event = "contact-change-approved", %account_id, %change_id,
+                "a confirmed contact approved a change"
+            );
         }
     }
     let again = "ask for new digits at POST /v1/contact-changes/{id}/digits once these have expired, or wait";
@@ -123,7 +127,8 @@ pub(super) async fn cancel(
 ) -> Result<Response, Problem> {
     let given = body.parse()?;
     let row = app.store.cancellable(change_id).await?;
-    let (account_id, contacts) = row.as_ref().map_or((Uuid::nil(), [].as_slice()), |row| (row.account_id, &row.contacts));
+    let (account_id, contacts) =
+        row.as_ref().map_or((Uuid::nil(), [].as_slice()), |row| (row.account_id, &row.contacts));
     let seed = opened_or_decoy(&app, account_id, row.as_ref().map(|row| row.seed_sealed.as_slice()))?;
     // As many comparisons whether the change is there or not, and all of them.
     let mut right = false;
@@ -137,7 +142,11 @@ pub(super) async fn cancel(
     }
     match app.store.cancel_change(change_id, now_ms()).await? {
         Cancellation::Cancelled { sessions_ended } => {
-            told("contact-change-cancelled", "cancelled", account_id, change_id);
+            ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "cancelled").increment(1);
+            tracing::warn!(
+                target: "security", event = "contact-change-cancelled", %account_id, %change_id,
+                "a confirmed contact cancelled a change"
+            );
             let body = json!({ "id": change_id, "state": "cancelled", "sessionsEnded": sessions_ended });
             Ok(answer(StatusCode::OK, &body))
         }
@@ -172,17 +181,10 @@ pub(super) fn accepted(app: &App, session: &Session, change: &ChangeRow) -> Resu
 pub(super) fn proposed(session: &Session, change: &ChangeRow) {
     let (session_id, account_id, change_id, kind) = (session.id, session.account_id, change.id, change.kind.as_str());
     ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "announced").increment(1);
-    ::metrics::counter!(metrics::SECURITY_EVENTS, "event" => "contact-change-announced").increment(1);
     tracing::info!(
         target: "security", event = "contact-change-announced", %account_id, %session_id, %change_id, kind,
         "a change of contacts waits"
     );
-}
-
-fn told(event: &'static str, outcome: &'static str, account_id: Uuid, change_id: Uuid) {
-    ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => outcome).increment(1);
-    ::metrics::counter!(metrics::SECURITY_EVENTS, "event" => event).increment(1);
-    tracing::info!(target: "security", event, %account_id, %change_id, "a change of contacts ended");
 }
 
 /// 403: the account ends.

@@ -70,7 +70,6 @@ pub(super) async fn report(
     if reported.newly_locked {
         ::metrics::counter!(metrics::REPORTS).increment(1);
     }
-    ::metrics::counter!(metrics::SECURITY_EVENTS, "event" => "otp-reported").increment(1);
     let sessions_ended = reported.sessions_ended;
     tracing::warn!(
         target: "security", event = "otp-reported", %account_id, otp_id = %request_id, sessions_ended, revocation,
@@ -88,7 +87,8 @@ pub(super) async fn report(
 /// What becomes of the code on the chain: `withdrawn` before it got there, `owed` where it stands or will stand there,
 /// `moot` where it can do nothing any more.
 async fn revoke(app: &App, request_id: Uuid, row: &Reportable) -> Result<&'static str, Problem> {
-    let over = |expiry: i64| u64::try_from(expiry).is_ok_and(|at| app.chain_time_s() > at.saturating_add(LONGEST_GRACE_S));
+    let over =
+        |expiry: i64| u64::try_from(expiry).is_ok_and(|at| app.chain_time_s() > at.saturating_add(LONGEST_GRACE_S));
     if row.expiry_s.is_some_and(over) {
         return Ok("moot");
     }

@@ -46,8 +46,10 @@ impl Change<'_> {
         body.heading("If this was not you");
         body.line("Open this link and press the button there: nothing changes, and all sessions of your wallet end.");
         body.link(link, "Cancel this change");
-        body.line("Whoever asked for it holds your wallet key or took over a session, and can ask again: move what the \
-                   wallet holds to a new one.");
+        body.line(
+            "Whoever asked for it holds your wallet key or took over a session, and can ask again: move what the \
+                   wallet holds to a new one.",
+        );
         body.heading("If this was you");
         body.line("You can wait. Or enter these digits where you asked for the change, and it takes effect at once:");
         body.digits(approval.digits);
@@ -66,7 +68,9 @@ impl Change<'_> {
         body.line("Enter the digits where you asked for the change, and it takes effect at once.");
         body.line(&format!("They are valid until {}.", moment(seconds(approval.until_ms))));
         body.heading("If this was not you");
-        body.line("Do not pass the digits on to anybody. The message that announced this change has a link to cancel it.");
+        body.line(
+            "Do not pass the digits on to anybody. The message that announced this change has a link to cancel it.",
+        );
         body.line(&format!("Without it, the change takes effect at {}.", moment(seconds(due_at_ms))));
         body.finish("Digits to approve a change of your account".to_owned())
     }
