@@ -2,7 +2,6 @@
 
 mod chain;
 mod mailbox;
-mod rpc_proxy;
 mod smtp_proxy;
 
 use std::{
@@ -37,9 +36,10 @@ use otp_core::{
     },
 };
 use tempfile::TempDir;
+use testbed::faults::RpcProxy;
 use uuid::Uuid;
 
-pub(crate) use self::{chain::Chain, mailbox::Mailbox, rpc_proxy::RpcProxy, smtp_proxy::SmtpProxy};
+pub(crate) use self::{chain::Chain, mailbox::Mailbox, smtp_proxy::SmtpProxy};
 
 /// A child process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -135,6 +135,11 @@ impl World {
             free_port(),
             free_port(),
         )
+    }
+
+    /// A node that answers badly when it is told to.
+    pub(crate) async fn proxy(&self) -> RpcProxy {
+        RpcProxy::start(&self.chain.url.parse().unwrap()).await.unwrap()
     }
 
     pub(crate) fn tail(&self, rpc_url: &str) -> Tail {
