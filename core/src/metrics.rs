@@ -69,8 +69,6 @@ metrics! {
     SIGN_INS: Counter "otp_sign_ins_total" Count ["outcome"];
     /// Digits that were compared, by what they were for (`otp`, `contact`, `change`) and outcome (`right`, `wrong`).
     GUESSES: Counter "otp_guesses_total" Count ["for", "outcome"];
-    /// Requests and accounts that wrong digits locked (`otp`, `contact`, `account`).
-    LOCKS: Counter "otp_locks_total" Count ["what"];
     /// Contact changes and deletions, by what happened (`announced`, `approved`, `cancelled`, `applied`).
     CONTACT_CHANGES: Counter "otp_contact_changes_total" Count ["outcome"];
     /// Codes that their owner reported as not asked for.
@@ -84,12 +82,8 @@ metrics! {
 
     /// Requests answered with 202, by purpose.
     REQUESTS_ACCEPTED: Counter "otp_requests_accepted_total" Count ["purpose"];
-    /// Accepted requests whose requester was told of a failure, by reason.
-    REQUESTS_FAILED: Counter "otp_requests_failed_total" Count ["reason"];
     /// Requests that wait for a batch, by purpose.
     REQUESTS_QUEUED: Gauge "otp_requests_queued" Count ["purpose"];
-    /// From a request's acceptance to the block of its code.
-    REQUEST_MINED_SECONDS: Histogram "otp_request_mined_seconds" Seconds [];
     /// Codes in each batch that was stored.
     BATCH_CODES: Histogram "otp_batch_codes" Count [];
     /// Transactions signed, by what they do (`batch`, `revocation`, `verification`, `filler`, `cancellation`).
@@ -126,18 +120,10 @@ metrics! {
     /// 1 while the node is put aside, 0 while it is used.
     RPC_PUT_ASIDE: Gauge "otp_rpc_put_aside" Count ["endpoint"];
 
-    /// The last block whose events are stored.
-    INDEXED_BLOCK: Gauge "otp_indexed_block" Count [];
     /// Blocks between the head and the last one whose events are stored.
     INDEXER_LAG_BLOCKS: Gauge "otp_indexer_lag_blocks" Count [];
-    /// Canonical events stored, by type.
-    EVENTS_STORED: Counter "otp_events_stored_total" Count ["type"];
-    /// Blocks that a reorg took back after their events were stored.
-    BLOCKS_REORGED: Counter "otp_blocks_reorged_total" Count [];
-    /// Messages by channel and outcome (`sent`, `failed`, `dead`).
-    DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "outcome"];
-    /// From a code's block to its message's handover.
-    DELIVERY_SECONDS: Histogram "otp_delivery_seconds" Seconds ["channel"];
+    /// Messages by outcome: `sent`, `failed` and tried again, `dead` and given up.
+    DELIVERIES: Counter "otp_deliveries_total" Count ["outcome"];
 }
 
 /// Fitting for answers in milliseconds and blocks in seconds alike.

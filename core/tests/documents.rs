@@ -27,7 +27,7 @@ fn sources() -> Vec<(PathBuf, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                found.push((path, text.split("#[cfg(test)]").next().unwrap().to_owned()));
+                found.push((path, text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned()));
             }
         }
     }
@@ -55,6 +55,26 @@ fn metrics_md_lists_every_metric() {
         read("docs/METRICS.md").contains(&format!("{heading}{wanted}")),
         "docs/METRICS.md lacks\n{heading}{wanted}"
     );
+}
+
+#[test]
+fn every_metric_is_measured_somewhere() {
+    let declared = checkout().join("core/src/metrics.rs");
+    let constants: BTreeMap<String, &str> = read("core/src/metrics.rs")
+        .lines()
+        .filter_map(|line| {
+            line.trim().split_once(": ")?.0.chars().all(|c| c.is_ascii_uppercase() || c == '_').then(|| {
+                let (constant, rest) = line.trim().split_once(": ").unwrap();
+                let name = rest.split('"').nth(1)?;
+                Some((constant.to_owned(), ALL.iter().find(|metric| metric.name == name)?.name))
+            })?
+        })
+        .collect();
+    assert_eq!(constants.len(), ALL.len());
+    let used: String = sources().into_iter().filter(|(path, _)| *path != declared).map(|(_, text)| text).collect();
+    let words: BTreeSet<&str> = used.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let idle: Vec<_> = constants.iter().filter(|(constant, _)| !words.contains(constant.as_str())).collect();
+    assert!(idle.is_empty(), "declared and never measured: {idle:?}");
 }
 
 /// The fields of each security event in the code; its name must be written out there.

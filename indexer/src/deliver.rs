@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use lettre::{Address as MailAddress, Message, message::Mailbox};
 use otp_core::{
+    metrics::DELIVERIES,
     authorization::Authorization,
     clock::now_ms,
     code::Seed,
@@ -188,10 +189,12 @@ impl Worker {
         match outcome {
             Ok(()) => {
                 self.store.mark_sent(message_id).await?;
+                metrics::counter!(DELIVERIES, "outcome" => "sent").increment(1);
                 tracing::info!(message_id, attempts, "message sent");
             }
             Err(error) if error.is_retryable() => {
                 let pause = pause(&self.config, message_id, attempts);
+                metrics::counter!(DELIVERIES, "outcome" => "failed").increment(1);
                 tracing::debug!(message_id, attempts, %error, retry_in_ms = pause.as_millis(), "message not taken");
                 let due_at_ms = now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
                 self.store.retry_delivery(message_id, due_at_ms, &error.to_string()).await?;
@@ -199,6 +202,7 @@ impl Worker {
             Err(failure) => {
                 tracing::error!(message_id, attempts, error = %failure, "message given up");
                 self.store.mark_dead(message_id, &failure.to_string()).await?;
+                metrics::counter!(DELIVERIES, "outcome" => "dead").increment(1);
             }
         }
         Ok(())

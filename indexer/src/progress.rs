@@ -10,6 +10,7 @@ use std::{
 
 use otp_core::{
     clock::now_ms,
+    metrics::INDEXER_LAG_BLOCKS,
     store::{Block, Cursor},
 };
 
@@ -75,11 +76,14 @@ impl Progress {
         chain.head = Some(head);
         let below = chain.cursor.is_some_and(|cursor| head.number < cursor.number);
         chain.below_since = below.then(|| chain.below_since.unwrap_or(now));
+        measure(&chain);
     }
 
     /// The cursor stands here.
     pub fn stands_at(&self, cursor: Cursor) {
-        self.chain.write().unwrap_or_else(PoisonError::into_inner).cursor = Some(cursor);
+        let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
+        chain.cursor = Some(cursor);
+        measure(&chain);
     }
 
     /// Whether the mail server took or answered the last thing it was given.
@@ -91,5 +95,11 @@ impl Progress {
     /// Records it; true when that is news.
     pub fn mail_is(&self, up: bool) -> bool {
         self.mail_down.swap(!up, Ordering::Relaxed) == up
+    }
+}
+
+fn measure(chain: &Snapshot) {
+    if let Some(lag) = chain.lag_blocks().and_then(|lag| u32::try_from(lag).ok()) {
+        metrics::gauge!(INDEXER_LAG_BLOCKS).set(lag);
     }
 }

@@ -16,6 +16,7 @@ else
     say "cargo install --locked --root target/tools bulloak@$bulloak"
     cargo install --locked --quiet --root target/tools "bulloak@$bulloak"
 fi
+python_environment setup-test target/tools/schemathesis testbed/setup/schemathesis.txt
 python_environment setup-test testbed/kms/.venv testbed/kms/requirements.txt
 python_environment setup-test target/tools/halmos test-sol/symbolic/requirements.txt
 say "ready"

@@ -11,6 +11,7 @@ use otp_core::{
     clock::{now_ms, rfc3339_ms},
     code::Seed,
     http::{Body, Problem, answer, header_text},
+    metrics::SIGN_INS,
     store::{Binding, NewSession},
 };
 use serde::Deserialize;
@@ -135,6 +136,7 @@ async fn start(
         target: "security", event = "signed-in", %session_id, %account_id, device_bound = device_key.is_some(),
         "signed in"
     );
+    metrics::counter!(SIGN_INS, "outcome" => "accepted").increment(1);
     Ok(Started { token, token_type: if device_key.is_some() { "DPoP" } else { "Bearer" }, expires_at_ms })
 }
 
@@ -153,6 +155,7 @@ pub(super) async fn logout(State(app): State<App>, session: Session) -> Result<R
 }
 
 fn refused(refused: Refused) -> Problem {
+    metrics::counter!(SIGN_INS, "outcome" => "refused").increment(1);
     Problem::new(StatusCode::UNAUTHORIZED, "siwe-invalid", "Sign-in refused", refused.detail)
         .with("check", refused.check)
 }
@@ -167,6 +170,7 @@ fn unsigned(why: NotSigned) -> Problem {
         NotSigned::Wrong(why) => return refused(why),
         NotSigned::Unknown(unasked) => unasked,
     };
+    metrics::counter!(SIGN_INS, "outcome" => "unavailable").increment(1);
     tracing::warn!(error = %unasked, "a contract account could not be asked whether it signed");
     let detail = "whether this account signed is for its contract to say, and the chain cannot be reached; the nonce is \
                   still good";

@@ -15,6 +15,7 @@ use otp_core::{
     failpoint,
     http::{Body, Problem, answer, header_text},
     id::Purpose,
+    metrics::REQUESTS_ACCEPTED,
     store::{Accepted, NewRequest, Refusal, Rules, Status, Submission},
 };
 use serde::{Deserialize, Serialize};
@@ -182,6 +183,7 @@ fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
             app.wake.notify_one();
             limits::note(&accepted.levels);
             tracing::info!(otp_id = %accepted.id, purpose = %accepted.purpose, "request accepted");
+            metrics::counter!(REQUESTS_ACCEPTED, "purpose" => accepted.purpose.to_string()).increment(1);
             Ok(acceptance(app, &accepted))
         }
         Submission::Replayed(accepted) => Ok(acceptance(app, &accepted)),

@@ -10,7 +10,7 @@ use otp_core::{
     failpoint,
     id::{Purpose, Slot, leaf},
     merkle::Tree,
-    metrics::BATCH_CODES,
+    metrics::{BATCH_CODES, REQUESTS_QUEUED},
     store::{NewBatch, QueuedRequest},
 };
 use uuid::Uuid;
@@ -29,7 +29,13 @@ impl Issuer {
             return Ok(());
         }
         let mut sent = standing.in_flight;
-        for (purpose, mut waiting) in store.queue_lengths().await? {
+        let lengths = store.queue_lengths().await?;
+        for purpose in &self.parts.view.watched().purposes {
+            let waiting = lengths.iter().find(|(queued, _)| queued == purpose).map_or(0, |(_, waiting)| *waiting);
+            let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+            metrics::gauge!(REQUESTS_QUEUED, "purpose" => purpose.to_string()).set(waiting);
+        }
+        for (purpose, mut waiting) in lengths {
             let full = MAX_BATCH as u64;
             while sent < MAX_IN_FLIGHT && (waiting >= full || (waiting > 0 && standing.in_flight == 0)) {
                 let issued = self.issue(purpose, standing.nonce, head).await?;

@@ -82,11 +82,11 @@ impl Issuer {
             let block_number = log.block_number;
             match alarm {
                 "foreign-batch" => tracing::error!(
-                    target: "security", event = alarm, %tx_hash, block_number,
+                    target: "security", event = "chain-alarm", alarm, %tx_hash, block_number,
                     "somebody else issues with this key: issuance stops; pause the contract and remove the issuer"
                 ),
                 _ => tracing::warn!(
-                    target: "security", event = alarm, %tx_hash, block_number,
+                    target: "security", event = "chain-alarm", alarm, %tx_hash, block_number,
                     "the contract's governance acted: check that this was meant"
                 ),
             }

@@ -68,6 +68,12 @@ impl Client {
         Ok(client)
     }
 
+    /// The session's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Adds an email address, to which confirmation digits go out.
     ///
     /// # Errors

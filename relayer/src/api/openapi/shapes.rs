@@ -63,6 +63,8 @@ pub struct Ready {
     pub status: String,
     /// State and details by dependency.
     pub dependencies: Anything,
+    /// What will stop issuance unless somebody acts, by name.
+    pub warnings: Anything,
 }
 
 /// What this relayer serves.
