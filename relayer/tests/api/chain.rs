@@ -48,12 +48,23 @@ impl TestApp {
             view: self.view.clone(),
             signer: Arc::new(self.issuer.clone()),
             wake: self.wake.clone(),
-        };
+        }
+    }
+
+    /// Issues what waits and follows the chain to its head.
+    pub(crate) async fn issue(&self) {
+        self.issue_in(3).await;
+    }
+
+    /// As [`TestApp::issue`], in so many turns of the batcher. With one, it has sent and not seen what became of it, and
+    /// the indexer has.
+    pub(crate) async fn issue_in(&self, turns: usize) {
+        let parts = self.parts();
         // Finality looks at blocks that a loaded state does not have.
         self.anvil.node.anvil_mine(Some(6), None).await.unwrap();
         self.follow().await;
         let mut issuer = Issuer::start(parts, &CancellationToken::new()).await.unwrap().unwrap();
-        for _ in 0..3 {
+        for _ in 0..turns {
             issuer.turn().await.unwrap();
             self.anvil.node.anvil_mine(Some(1), None).await.unwrap();
         }

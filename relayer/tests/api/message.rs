@@ -10,6 +10,7 @@ pub(crate) const URI: &str = "http://localhost:3000/";
 pub(crate) struct Message {
     pub(crate) domain: String,
     pub(crate) wallet: Address,
+    pub(crate) statement: String,
     pub(crate) uri: String,
     pub(crate) version: u32,
     pub(crate) chain_id: u64,
@@ -22,16 +23,27 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) fn new(wallet: Address, chain_id: u64, nonce: String) -> Self {
         let (domain, uri) = (DOMAIN.to_owned(), URI.to_owned());
-        Self { domain, wallet, uri, version: 1, chain_id, nonce, issued_at: seconds_from_now(0), more: Vec::new() }
+        let statement = "Sign in to the test".to_owned();
+        Self {
+            domain,
+            wallet,
+            statement,
+            uri,
+            version: 1,
+            chain_id,
+            nonce,
+            issued_at: seconds_from_now(0),
+            more: Vec::new(),
+        }
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { domain, wallet, uri, version, chain_id, nonce, issued_at, more } = self;
+        let Self { domain, wallet, statement, uri, version, chain_id, nonce, issued_at, more } = self;
         let mut lines = vec![
             format!("{domain} wants you to sign in with your Ethereum account:"),
             wallet.to_checksum(None),
             String::new(),
-            "Sign in to the test".to_owned(),
+            statement.clone(),
             String::new(),
             format!("URI: {uri}"),
             format!("Version: {version}"),
