@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::app::TestApp;
 
 impl TestApp {
-    /// Issues what waits and follows the chain to its head.
-    pub(crate) async fn issue(&self) {
-        let parts = Parts {
+    /// What the daemon gives its issuing task.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
             store: self.store.clone(),
             store_path: self.folder.path().join("otp.db"),
             keyring: self.keyring.clone(),
