@@ -53,11 +53,10 @@ impl Store {
 
 /// Counts one more wrong answer in a row; `false`, and nothing counted, where the account is locked.
 pub(super) async fn count_wrong(write: &mut SqliteConnection, account: Uuid) -> Result<bool, StoreError> {
-    let counted =
-        sqlx::query("UPDATE accounts SET wrong_in_row = wrong_in_row + 1 WHERE id = ? AND wrong_in_row < ?")
-            .bind(account)
-            .bind(MOST_WRONG_IN_A_ROW)
-            .execute(write)
-            .await?;
+    let counted = sqlx::query("UPDATE accounts SET wrong_in_row = wrong_in_row + 1 WHERE id = ? AND wrong_in_row < ?")
+        .bind(account)
+        .bind(MOST_WRONG_IN_A_ROW)
+        .execute(write)
+        .await?;
     Ok(counted.rows_affected() == 1)
 }
