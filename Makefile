@@ -49,12 +49,13 @@ test: setup-test
 	@FORGE=$(FORGE) testbed/setup/test.sh
 
 # The random tests of `make test`, at length.
-deep: setup-deep
+deep: setup-deep setup-test
 	FOUNDRY_FUZZ_RUNS=4000 FOUNDRY_INVARIANT_RUNS=100 FOUNDRY_INVARIANT_DEPTH=500 \
 		$(FORGE) test --match-path 'test-sol/{unit,fuzz,invariant}/**'
 	FORGE=$(FORGE) node script/analysis/slither.mjs
 	script/analysis/rules.sh
 	FAILPOINT_ROUNDS=6 cargo test --locked -p relayer -p testbed --test kill -- --nocapture
+	FUZZ_SECONDS=900 cargo test --locked -p testbed --test fuzz -- --nocapture
 
 # What only `make bench` needs.
 setup-bench: setup-test
