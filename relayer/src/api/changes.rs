@@ -54,12 +54,13 @@ pub(super) async fn approve(
     let given = body.parse()?;
     let account_id = session.account_id;
     let seed = seed(&app, account_id).await?;
-    let _turn = app.turns.take(account_id).await?;
+    let _turn = app.turn(account_id).await?;
     let mut outcome = app.store.begin_approval(account_id, change_id, now_ms()).await?;
     if let Approval::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.change_digits(change_id, challenge).matches(&given);
         counted("change", right);
         if !right {
+            app.tell_if_locked(account_id).await?;
             return Err(wrong_digits(attempts_left));
         }
         outcome = app.store.approve_change((account_id, session.id), change_id, guess, now_ms()).await?;

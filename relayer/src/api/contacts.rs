@@ -145,13 +145,14 @@ pub(super) async fn confirm(
     let given = body.parse()?;
     let account_id = session.account_id;
     let seed = seed(&app, account_id).await?;
-    let _turn = app.turns.take(account_id).await?;
+    let _turn = app.turn(account_id).await?;
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.contact_digits(contact_id, challenge).matches(&given);
         app.limits.observe(right);
         counted("contact", right);
         if !right {
+            app.tell_if_locked(account_id).await?;
             return Err(wrong_digits(attempts_left));
         }
         outcome = app.store.confirm_contact((account_id, session.id), contact_id, guess, now_ms()).await?;
