@@ -242,7 +242,7 @@ async fn rotate(admin: &Admin, no_wait: bool, json: bool) -> anyhow::Result<(Val
             return Ok((answer, format!("everything is sealed with data key {version}: {progress}")));
         }
         if !json && progress != told {
-            drop(cli::say(&progress));
+            let _ = cli::say(&progress);
             told = progress;
         }
         tokio::time::sleep(ASK).await;
