@@ -1,4 +1,5 @@
 //! docs/METRICS.md and docs/LOGGING.md say what the code does.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use alloy::primitives::{Address, B256};
-use otp_core::store::{ChainFacts, DeliveryFacts, Issuance, Issued, Status, Story};
+use otp_core::{
+    contact::Channel,
+    store::{ChainFacts, DeliveryFacts, Issuance, Issued, Status, Story},
+};
 use uuid::Uuid;
 
 const EXPIRY_S: i64 = 1_060;
@@ -13,7 +16,7 @@ fn queued() -> Story {
         session_id: Uuid::nil(),
         wallet: Address::ZERO,
         contact_id: Uuid::nil(),
-        channel: "email".to_owned(),
+        channel: Channel::Email,
         address_sealed: Vec::new(),
         reference: "ABCDEF".to_owned(),
         purpose: "withdraw".parse().unwrap(),

@@ -12,9 +12,9 @@ use lettre::message::Mailbox;
 use otp_core::{
     chain::RpcConfig,
     config::{Faults, KnownKey, Reader},
-    seal::KeysConfig,
     http::{Listening, Ports},
     id::Deployment,
+    seal::KeysConfig,
     secret::Secret,
 };
 use url::{Host, Url};
@@ -22,11 +22,8 @@ use url::{Host, Url};
 use crate::mail::plain;
 
 const PREFIX: &str = "OTP_INDEXER";
-const PORTS: Ports = Ports {
-    listen: "127.0.0.1:8090",
-    admin_listen: "127.0.0.1:8091",
-    admin_token_file: "data/indexer-admin.token",
-};
+const PORTS: Ports =
+    Ports { listen: "127.0.0.1:8090", admin_listen: "127.0.0.1:8091", admin_token_file: "data/indexer-admin.token" };
 
 /// Everything that `indexer run` needs.
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use lettre::{Address as MailAddress, Message, message::Mailbox};
 use otp_core::{
-    metrics::DELIVERIES,
     authorization::Authorization,
     clock::now_ms,
     code::Seed,
     contact,
     id::{Deployment, Slot},
+    metrics::DELIVERIES,
     seal::{Keyring, SealError},
     store::{ChangeContent, CodeContent, Content, Job, Outbox, Stage, Store, StoreError},
 };
@@ -251,7 +251,8 @@ impl Worker {
                 letter::confirmation(&digits, job.created_at_ms, job.expires_at_ms)
             }
             Content::Change(content) => {
-                let address = content.about.as_ref().map(|(id, _, sealed)| opened("contact", *id, sealed)).transpose()?;
+                let address =
+                    content.about.as_ref().map(|(id, _, sealed)| opened("contact", *id, sealed)).transpose()?;
                 let masked = content.about.as_ref().zip(address).and_then(|((_, channel, _), address)| {
                     let masked = contact::mask(channel.parse().ok()?, std::str::from_utf8(&address).ok()?);
                     Some((channel.as_str(), masked))

@@ -116,7 +116,12 @@ impl ChainView {
     /// after its last answer, whichever comes first.
     #[must_use]
     pub fn new(watched: Watched) -> Self {
-        Self { snapshot: Arc::default(), watched: Arc::new(watched), stalled: Arc::default(), warnings: Warnings::default() }
+        Self {
+            snapshot: Arc::default(),
+            watched: Arc::new(watched),
+            stalled: Arc::default(),
+            warnings: Warnings::default(),
+        }
     }
 
     /// The issuing task tells whether it works.
@@ -254,7 +259,9 @@ impl ChainView {
         match now {
             Ok(()) => tracing::info!(%issuer, "issuance is possible"),
             Err(Unavailable::Chain) => {
-                tracing::warn!("issuance stops: no node can be reached, or the chain stands still; check chain.rpc_urls")
+                tracing::warn!(
+                    "issuance stops: no node can be reached, or the chain stands still; check chain.rpc_urls"
+                )
             }
             Err(Unavailable::Paused) => {
                 tracing::warn!(verifier = %deployment.verifier, "issuance stops: the contract is paused")

@@ -3,8 +3,8 @@
 
 pub mod api;
 pub mod chain_view;
-pub mod commands;
 pub mod changes;
+pub mod commands;
 pub mod config;
 pub mod housekeeping;
 pub mod issuing;

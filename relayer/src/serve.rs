@@ -3,7 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use otp_core::{chain::{self, Pool}, http, metrics::Recorder, seal::{Keyring, Resealing}, store::Store, tasks::{Notice, Tasks}};
+use otp_core::{
+    chain::{self, Pool},
+    http,
+    metrics::Recorder,
+    seal::{Keyring, Resealing},
+    store::Store,
+    tasks::{Notice, Tasks},
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -121,10 +128,7 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<(Parts, Pool)> {
 
 /// The sponsor's key, where one is configured. It must not be the issuer's: two sequences of nonces over one account would
 /// each take the other's.
-async fn open_sponsor(
-    config: Option<SponsorConfig>,
-    parts: &Parts,
-) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
+async fn open_sponsor(config: Option<SponsorConfig>, parts: &Parts) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
     let Some(config) = config else { return Ok(None) };
     let signer = signer::open(&config.signer, parts.chain.deployment.chain_id).await.context("sponsor")?;
     if signer.address() == parts.signer.address() {

@@ -84,7 +84,7 @@ type Stop<'a> = Pin<&'a mut dyn Future<Output = io::Result<()>>>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    match Box::pin(run(Cli::parse().command)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to be done where even standard error is gone.
@@ -97,14 +97,14 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<()> {
     let stop = pin!(stopped());
     match command {
-        Command::Up(stack) => up(&stack.options()?, stop).await,
-        Command::Demo { stack, once } => demo(&stack.options()?, once, stop).await,
+        Command::Up(stack) => Box::pin(up(&stack.options()?, stop)).await,
+        Command::Demo { stack, once } => Box::pin(demo(&stack.options()?, once, stop)).await,
         Command::Bench { parts, full, repeats, dir } => {
             let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
             let folder = dir.unwrap_or_else(|| tools::checkout().join("target/bench"));
             let bench = Bench { folder, repeats: repeats.into(), full };
             tokio::select! {
-                measured = bench.run(parts) => measured,
+                measured = Box::pin(bench.run(parts)) => measured,
                 stopped = stop => stopped.map_err(Into::into).and_then(|()| bail!("stopped before the last table")),
             }
         }

@@ -93,8 +93,7 @@ impl Person<'_> {
     /// Asks for a code, and returns request and mail.
     async fn ask(&mut self, mailbox: &Mailbox, address: &str, contact: &Value, nonce: u64) -> (Value, Mail) {
         let vault = Vault::new(self.stack.vault, anvil::connect(&self.stack.rpc_url).unwrap());
-        let withdrawal =
-            Withdrawal { to: Address::repeat_byte(7), amount: U256::from(1), nonce: U256::from(nonce) };
+        let withdrawal = Withdrawal { to: Address::repeat_byte(7), amount: U256::from(1), nonce: U256::from(nonce) };
         let action = vault.action(&withdrawal);
         let body = json!({ "purpose": "withdraw", "action": action, "contactId": contact["contactId"] });
         let asked = self.call("ask", Method::POST, "v1/otps", Some(body)).await;
@@ -130,7 +129,8 @@ impl Person<'_> {
         ] {
             self.call("blunder", Method::GET, &path, None).await;
         }
-        for body in [json!({ "digits": code }), json!({ "digit": &code[..6] }), json!({ "digits": "x", "code": code })] {
+        for body in [json!({ "digits": code }), json!({ "digit": &code[..6] }), json!({ "digits": "x", "code": code })]
+        {
             self.call("blunder", Method::POST, &format!("v1/otps/{id}/unlock"), Some(body)).await;
         }
         let body = json!({ "channel": address, "address": code });
@@ -163,10 +163,9 @@ fn linked(mail: &Mail, page: &str) -> (String, String) {
 
 /// Both daemons again, and talkative.
 async fn at_trace(stack: &mut Stack) {
-    for (daemon, name, variable) in [
-        (Daemon::Relayer, "relayer", "OTP_RELAYER_LOG_FILTER"),
-        (Daemon::Indexer, "indexer", "OTP_INDEXER_LOG_FILTER"),
-    ] {
+    for (daemon, name, variable) in
+        [(Daemon::Relayer, "relayer", "OTP_RELAYER_LOG_FILTER"), (Daemon::Indexer, "indexer", "OTP_INDEXER_LOG_FILTER")]
+    {
         stack.stop_daemon(daemon).await.unwrap();
         let env = vec![(variable, EVERYTHING.to_owned())];
         stack.restart_as(daemon, tools::daemon(name).unwrap(), env).unwrap();

@@ -218,7 +218,7 @@ mod tests {
             let mut last = None;
             for _ in 0..100 {
                 last = fail(&mut health, Failure::Unreachable, now);
-                (0..successes).for_each(|_| drop(health.succeeded(now + LONGEST_RETRY_AFTER)));
+                (0..successes).for_each(|_| _ = health.succeeded(now + LONGEST_RETRY_AFTER));
             }
             last
         };

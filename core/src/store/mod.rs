@@ -4,8 +4,8 @@
 //! what is really there. `synchronous=FULL`: what was answered with 202 survives a power cut.
 
 mod accounts;
-mod buckets;
 mod approvals;
+mod buckets;
 mod chain;
 mod changes;
 mod claims;
@@ -39,8 +39,8 @@ use sqlx::{
 use self::group::Group;
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*,
-    story::*, switches::*,
+    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, rules::*, sessions::*,
+    status::*, story::*, switches::*,
 };
 
 /// How long a statement waits for the other daemon's write.

@@ -112,7 +112,8 @@ fn authorised(authorization: &Authorization, wallet: Address) -> Vec<(String, St
 
 /// Bytes that links and list need at most in the text.
 fn room(links: &[&str], lines: &[(String, String)]) -> usize {
-    links.iter().map(|link| link.len()).sum::<usize>() + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
+    links.iter().map(|link| link.len()).sum::<usize>()
+        + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
 }
 
 /// `02:31:07 UTC on 22 November 2026`

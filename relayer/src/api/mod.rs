@@ -5,14 +5,14 @@
 
 mod about;
 mod auth;
-mod client;
 mod changes;
+mod client;
 mod contacts;
 mod cookie;
 mod dpop;
 mod events;
-mod links;
 mod fingerprint;
+mod links;
 mod nonce;
 pub mod openapi;
 mod operate;
@@ -55,9 +55,9 @@ use zeroize::Zeroizing;
 use self::{siwe::contract::ContractCheck, streams::Streams, tokens::Tokens, turns::Turns};
 use crate::{
     chain_view::ChainView,
-    limits::{self, Limits},
     config::{ContactsConfig, HttpConfig, LimitsConfig, OtpConfig, SessionConfig},
     issuing::SponsorDesk,
+    limits::{self, Limits},
 };
 
 /// How long a handler may take; a stream's body is not under it.

@@ -59,6 +59,10 @@ pub(super) async fn unlock(
     let ticket = ticket(&app, &story, issuance).await?;
     match app.store.begin_attempt(session.account_id, id, now_ms()).await? {
         Attempt::Locked => Err(locked()),
+        Attempt::LimitUnknown => {
+            let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
+            Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1))
+        }
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
         Attempt::Counted { guess, attempts_left } => {
             let right = code.digits().matches(&given);
@@ -71,10 +75,6 @@ pub(super) async fn unlock(
                 app.tell_if_locked(session.account_id).await?;
                 Err(wrong_digits(attempts_left.into()))
             }
-        }
-        Attempt::LimitUnknown => {
-            let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
-            Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1))
         }
     }
 }

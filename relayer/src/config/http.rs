@@ -8,11 +8,8 @@ use otp_core::{
 };
 use url::Url;
 
-const PORTS: Ports = Ports {
-    listen: "127.0.0.1:8080",
-    admin_listen: "127.0.0.1:8081",
-    admin_token_file: "data/relayer-admin.token",
-};
+const PORTS: Ports =
+    Ports { listen: "127.0.0.1:8080", admin_listen: "127.0.0.1:8081", admin_token_file: "data/relayer-admin.token" };
 
 /// `http.*`
 #[derive(Debug, Clone)]

@@ -185,7 +185,8 @@ impl Sponsor {
         }
         let head = sender.head().await?;
         let nonce = store.next_nonce(sender.lease.sender).await?.max(sender.latest_nonce().await?);
-        let signed = sender.sign(&sender.draft(nonce, gas_limit, input), sender.first_fees(head)?, "verification").await?;
+        let signed =
+            sender.sign(&sender.draft(nonce, gas_limit, input), sender.first_fees(head)?, "verification").await?;
         let transaction = SignedTransaction { raw: blank::without_code(&signed.raw, &wanted.code), ..signed.clone() };
         let contents = NewContents::Verification(wanted.request_id);
         let call = NewCall { contents, nonce, deadline: Some(wanted.deadline_s), transaction };

@@ -174,7 +174,8 @@ impl TestApp {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let Deployed { state, deployment: contracts, owners, issuer, guardian } = DEPLOYED.get_or_init(deploy).await.clone();
+        let Deployed { state, deployment: contracts, owners, issuer, guardian } =
+            DEPLOYED.get_or_init(deploy).await.clone();
         let anvil = start_anvil(folder.path()).await;
         assert!(anvil.node.anvil_load_state(state).await.unwrap());
         for account in [issuer.address(), guardian.address()] {

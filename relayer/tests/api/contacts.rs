@@ -253,7 +253,12 @@ async fn each_open_channel_takes_its_addresses_and_shows_them_masked() {
         ("webhook", "https://8.8.8.8/hook/secret", "https://8***.8/***"),
     ] {
         let answer = app.post("/v1/contacts", &person.token, &json!({ "channel": channel, "address": address })).await;
-        assert_eq!((answer.status, answer.body["masked"].as_str()), (202, Some(masked)), "{address}: {:?}", answer.body);
+        assert_eq!(
+            (answer.status, answer.body["masked"].as_str()),
+            (202, Some(masked)),
+            "{address}: {:?}",
+            answer.body
+        );
     }
 }
 

@@ -167,7 +167,9 @@ async fn confirmations_are_limited_by_account_and_by_address() {
     }))
     .await;
     let (person, other) = (app.stranger().await, app.stranger().await);
-    for (who, n, status) in [(&person, 1, 202), (&person, 2, 202), (&person, 3, 429), (&other, 4, 202), (&other, 5, 429)] {
+    for (who, n, status) in
+        [(&person, 1, 202), (&person, 2, 202), (&person, 3, 429), (&other, 4, 202), (&other, 5, 429)]
+    {
         let body = json!({ "channel": "email", "address": format!("a{n}@example.com") });
         assert_eq!(app.post("/v1/contacts", &who.token, &body).await.status, status, "{n}");
     }

@@ -17,5 +17,6 @@ mod operate;
 mod otps;
 mod reports;
 mod sessions;
+mod sponsoring;
 mod timing;
 mod unlock;

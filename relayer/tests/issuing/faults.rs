@@ -33,7 +33,7 @@ async fn reorgs_of_depth_one_to_eight_lose_and_double_nothing_also_beyond_what_w
     }
     issuer.turn().await.unwrap();
     assert_eq!(world.count(&requests).await, Counts::all_mined(requests.len()));
-    assert!(8 > CONFIRMATIONS, "some were final");
+    const { assert!(8 > CONFIRMATIONS, "some were final") };
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod revocations;
 mod several;
 mod sponsoring;
 mod store_faults;
+mod warnings;
 mod world;
 
 use std::time::Duration;

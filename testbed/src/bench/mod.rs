@@ -57,17 +57,17 @@ impl Bench {
         for part in parts {
             let (name, value) = match part {
                 Part::Interface => {
-                    let measured = interface::run(self).await?;
+                    let measured = Box::pin(interface::run(self)).await?;
                     measured.print(self);
                     ("interface", serde_json::to_value(measured)?)
                 }
                 Part::Pipeline => {
-                    let measured = pipeline::run(self).await?;
+                    let measured = Box::pin(pipeline::run(self)).await?;
                     measured.print(self);
                     ("pipeline", serde_json::to_value(measured)?)
                 }
                 Part::Growth => {
-                    let measured = growth::run(self).await?;
+                    let measured = Box::pin(growth::run(self)).await?;
                     measured.print(self);
                     ("growth", serde_json::to_value(measured)?)
                 }

@@ -59,7 +59,8 @@ impl Canary {
         let length = self.bytes.len();
         let is_digit = |place: Option<&u8>| place.is_some_and(u8::is_ascii_alphanumeric);
         bytes.windows(length).enumerate().any(|(at, window)| {
-            let neighbours = || is_digit(at.checked_sub(1).and_then(|at| bytes.get(at))) || is_digit(bytes.get(at + length));
+            let neighbours =
+                || is_digit(at.checked_sub(1).and_then(|at| bytes.get(at))) || is_digit(bytes.get(at + length));
             window.eq_ignore_ascii_case(&self.bytes) && !(self.alone && neighbours())
         })
     }
