@@ -1,4 +1,5 @@
 //! Several nodes as one (`otp_core::chain`): one is asked until it fails, and what a bad one says is not believed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::{Duration, Instant};
 

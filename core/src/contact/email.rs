@@ -90,7 +90,7 @@ mod tests {
             ("a@example。com", "a@example.com"),
             // e and a combining acute become one character
             ("jose\u{301}@example.com", "jos\u{e9}@example.com"),
-            ("用户@例子.广告", "用户@xn--fsqu00a.xn--55qw42g"),
+            ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
             ("o'neil!#$%&*+-/=?^_`{|}~@example.com", "o'neil!#$%&*+-/=?^_`{|}~@example.com"),
         ] {
             assert_eq!(parse(given).as_deref(), Ok(kept), "{given}");

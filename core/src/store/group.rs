@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
+use super::{StoreError, begin};
 
 /// So many pieces of work may wait; more wait at the door.
 const QUEUE: usize = 1_024;
@@ -124,7 +124,7 @@ async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>
 
 /// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
 async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-    let mut write = writer.begin_with("BEGIN IMMEDIATE").await?;
+    let mut write = begin(writer).await?;
     for job in jobs {
         sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
         if !job.run(&mut write).await {
@@ -206,5 +206,9 @@ mod tests {
         let (full, beside) = tokio::join!(full, beside);
         assert!(full.is_err());
         assert_eq!(beside.is_ok(), stored(&store).await == ["beside"], "answered as it was stored");
+        // What is refused now was promised to nobody; the store itself goes on.
+        store.group.run(|w| Box::pin(async move { insert(w, "later").await.map(Outcome::Keep) })).await.unwrap();
+        drop(store.write().await.unwrap());
+        assert!(stored(&store).await.contains(&"later".to_owned()));
     }
 }

@@ -139,7 +139,20 @@ impl Store {
     }
 
     async fn write(&self) -> Result<Write, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(begin(&self.writer).await?)
+    }
+}
+
+/// SQLite ends a transaction by itself where the disk is full or fails; sqlx still counts it, and would refuse every later
+/// one on that connection. Such a connection is replaced.
+async fn begin(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
+    const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(IMMEDIATE).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(IMMEDIATE).await
+        }
+        begun => begun,
     }
 }
 
