@@ -18,9 +18,10 @@ import {Enum} from "@safe-global/safe-contracts/contracts/common/Enum.sol";
 /// The approval is used up by the execution, and dies after 24 h. The approver is never the Safe itself, whose call to
 /// approve would need approval. It sees only a hash: compare it with what the Safe's own interface shows.
 ///
-/// What needs no code: plain payments that stay, over a day, within a limit that the Safe sets (none by default); the
-/// Safe's empty transaction to itself, by which its owners void a nonce; and the way out. Everything else does: calls
-/// with data, delegatecalls, gas refunds, changes of the Safe, its modules, its guard and these settings.
+/// What needs no code: plain payments that stay, over a period of a day, within a limit that the Safe sets (none by
+/// default; two periods can meet, so any 24 h can see nearly twice as much); the Safe's empty transaction to itself, by
+/// which its owners void a nonce; and the way out. Everything else does: calls with data, delegatecalls, gas refunds,
+/// changes of the Safe, its modules, its guard and these settings.
 ///
 /// The way out, since a guard can brick a Safe (a lost approver, a paused or dead verifier): the owners execute
 /// `requestRemoval`, wait three days, and within seven more execute `setGuard(0)`; neither needs a code. The approver
@@ -32,7 +33,8 @@ import {Enum} from "@safe-global/safe-contracts/contracts/common/Enum.sol";
 /// Safe that has one, and to enable one takes a code. Nor does what the owners sign off the chain in the Safe's name
 /// (ERC-1271: a token's permit, an order), nor what is drawn from an allowance given before.
 contract OtpSafeGuard is BaseGuard {
-    /// @notice The Safe asks this approver from now on; plain payments up to `limit` wei a day need no code.
+    /// @notice The Safe asks this approver from now on; plain payments up to `limit` wei in a period of a day need no code,
+    /// which in any 24 h are less than twice as much. A removal asked for before is void.
     event Configured(address indexed safe, address indexed approver, uint256 limit);
     /// @notice The transaction can be executed until `until`, once.
     event Approved(address indexed safe, bytes32 indexed safeTxHash, address indexed approver, uint256 until);
@@ -46,6 +48,8 @@ contract OtpSafeGuard is BaseGuard {
     error BadApprover(address approver);
     /// @notice The Safe has this module, which could pass the guard by.
     error HasModule(address module);
+    /// @notice This is not the Safe's guard, so there is nothing to remove.
+    error NotGuard(address safe);
     /// @notice The Safe names another approver, or none.
     error NotApprover(address safe, address caller);
     /// @notice No code was shown for this transaction, or more than 24 h ago.
@@ -60,17 +64,21 @@ contract OtpSafeGuard is BaseGuard {
     uint256 public constant REMOVAL_DELAY = 3 days;
     /// @notice How long it can be executed then, so that a forgotten request does not leave the door open.
     uint256 public constant REMOVAL_WINDOW = 7 days;
-    /// @notice Over which time payments count towards the limit.
+    /// @notice Over which time payments count towards the limit, from the first one on.
     uint256 public constant LIMIT_PERIOD = 1 days;
 
-    /// @dev What one Safe has set, and what it has paid without a code in the period that ends with `periodEnd`.
+    /// @dev What one Safe has set, and what it has paid without a code in the period that ends with `periodEnd`. Each
+    /// execution reads the first slot before it asks for `removableFrom` there.
     struct Settings {
         address approver;
+        uint48 removableFrom;
+        uint48 periodEnd;
         uint256 limit;
         uint256 spent;
-        uint256 periodEnd;
-        uint256 removableFrom;
     }
+
+    /// @dev Where a Safe keeps its guard.
+    bytes32 private constant _GUARD_SLOT = keccak256("guard_manager.guard.address");
 
     /// @notice Where codes are checked.
     IOtpVerifier public immutable VERIFIER;
@@ -81,7 +89,7 @@ contract OtpSafeGuard is BaseGuard {
     mapping(address safe => Settings) public settingsOf;
 
     /// @notice Until when an approver's word for a transaction holds; zero when there is none. Keyed by approver, so that
-    /// what a replaced one approved is void.
+    /// what a replaced one approved is void for as long as another is named: named again within 24 h, its word holds again.
     mapping(address safe => mapping(address approver => mapping(bytes32 safeTxHash => uint256))) public approvedUntil;
 
     /// @notice A guard that trusts one verifier for good.
@@ -94,21 +102,26 @@ contract OtpSafeGuard is BaseGuard {
 
     // --- for the Safe
 
-    /// @notice Sets the calling Safe's approver and limit. Under the guard this takes a code of the approver before.
+    /// @notice Sets the calling Safe's approver and limit, and forgets a removal that was asked for. Under the guard this
+    /// takes a code of the approver before.
     /// @param approver Whose codes count: not the Safe itself.
-    /// @param limit How many wei the Safe can pay in a day without a code, in payments without data; zero for none.
+    /// @param limit How many wei the Safe can pay without a code in a day that begins with a payment, in payments without
+    /// data; zero for none. Warning: at the end of one such day and the beginning of the next it can pay as much each, so
+    /// any 24 h can see up to `2 * limit - 1`.
     function configure(address approver, uint256 limit) external {
         if (approver == address(0) || approver == msg.sender) revert BadApprover(approver);
         (address[] memory modules,) = ISafe(msg.sender).getModulesPaginated(address(1), 1);
         if (modules.length != 0) revert HasModule(modules[0]);
         Settings storage settings = settingsOf[msg.sender];
-        (settings.approver, settings.limit) = (approver, limit);
+        (settings.approver, settings.removableFrom, settings.limit) = (approver, 0, limit);
         emit Configured(msg.sender, approver, limit);
     }
 
-    /// @notice Begins the way out, for the calling Safe; needs no code. Again, it begins anew.
+    /// @notice Begins the way out, for the calling Safe; needs no code. Again, it begins anew. Only under the guard, so that
+    /// a request is never older than the guard that it removes.
     function requestRemoval() external {
-        uint256 from = block.timestamp + REMOVAL_DELAY;
+        if (!_isGuardOf(msg.sender)) revert NotGuard(msg.sender);
+        uint48 from = _after(REMOVAL_DELAY);
         settingsOf[msg.sender].removableFrom = from;
         emit RemovalRequested(msg.sender, from, from + REMOVAL_WINDOW);
     }
@@ -182,8 +195,12 @@ contract OtpSafeGuard is BaseGuard {
         );
     }
 
-    /// @notice Called by the Safe after it executed: the approval is gone by then, whatever came of it.
-    function checkAfterExecution(bytes32, bool) external pure override {} // solhint-disable-line no-empty-blocks
+    /// @notice Called by the Safe after it executed: when that took the guard away, by whichever call, a request goes with
+    /// it. Set again, the guard begins anew.
+    function checkAfterExecution(bytes32, bool) external override {
+        Settings storage settings = settingsOf[msg.sender];
+        if (settings.removableFrom != 0 && !_isGuardOf(msg.sender)) settings.removableFrom = 0;
+    }
 
     function _useApproval(bytes32 safeTxHash) private {
         address approver = settingsOf[msg.sender].approver;
@@ -209,13 +226,14 @@ contract OtpSafeGuard is BaseGuard {
         return keccak256(data) == keccak256(abi.encodeCall(ISafe.setGuard, (address(0))));
     }
 
-    /// @dev Uses the request up: a guard that is set again begins anew.
-    function _isRemovable(Settings storage settings) private returns (bool) {
+    function _isRemovable(Settings storage settings) private view returns (bool) {
         uint256 from = settings.removableFrom;
         // removable from `from` on: not before, not after the window, and never when nobody asked
-        if (from == 0 || !_isPast(from - 1) || _isPast(from + REMOVAL_WINDOW)) return false;
-        settings.removableFrom = 0;
-        return true;
+        return from != 0 && _isPast(from - 1) && !_isPast(from + REMOVAL_WINDOW);
+    }
+
+    function _isGuardOf(address safe) private view returns (bool) {
+        return abi.decode(ISafe(safe).getStorageAt(uint256(_GUARD_SLOT), 1), (address)) == address(this);
     }
 
     /// @dev Counts the payment when it is.
@@ -224,9 +242,14 @@ contract OtpSafeGuard is BaseGuard {
         uint256 spent = settings.spent;
         if (_isPast(settings.periodEnd)) spent = 0;
         if (limit == 0 || value > limit || spent > limit - value) return false;
-        if (spent == 0) settings.periodEnd = block.timestamp + LIMIT_PERIOD;
+        if (spent == 0) settings.periodEnd = _after(LIMIT_PERIOD);
         settings.spent = spent + value;
         return true;
+    }
+
+    function _after(uint256 delay) private view returns (uint48) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint48(block.timestamp + delay); // seconds have room there for millions of years
     }
 
     /// @dev At its last second everything still passes. Windows are a day at least, and no proposer moves a block's time

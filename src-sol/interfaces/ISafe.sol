@@ -29,6 +29,9 @@ interface ISafe {
         view
         returns (address[] memory modules, address next);
 
+    /// @notice `length` words of the Safe's storage from the slot `offset` on.
+    function getStorageAt(uint256 offset, uint256 length) external view returns (bytes memory);
+
     /// @notice Sets the transaction guard; zero takes it away. For the Safe itself.
     function setGuard(address guard) external;
 }

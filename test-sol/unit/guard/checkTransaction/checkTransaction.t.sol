@@ -59,6 +59,19 @@ contract GuardCheckTransactionTest is GuardFixture {
         _execute(payment);
     }
 
+    function test_AnApproverThatIsNamedAgainHasItsWordAgain() external {
+        SafeCall memory payment = _payment(1 ether);
+        _approve(_safeTxHash(safe, payment, safe.nonce() + 2));
+        _approveAndExecute(_configure(stranger, 0));
+        SafeCall memory back = _configure(subject, 0);
+        bytes32 hash = _safeTxHash(safe, back);
+        IOtpVerifier.Ticket memory ticket = _issueApproval(stranger, address(safe), hash);
+        vm.prank(stranger);
+        guard.approve(address(safe), hash, ticket, CODE);
+        _execute(back);
+        _execute(payment);
+    }
+
     function test_RevertWhen_ADelegatecallWasNotApproved() external {
         SafeCall memory removal = _call(address(new GuardRemover()), abi.encodeCall(GuardRemover.run, ()));
         removal.operation = Enum.Operation.DelegateCall;
@@ -163,6 +176,18 @@ contract GuardCheckTransactionTest is GuardFixture {
         _expectRefused(_payment(1));
         skip(1);
         _execute(_payment(1 ether));
+    }
+
+    /// @dev What the warning of `configure` says: the second period begins a second after the first one ends.
+    function test_TwoPeriodsThatMeetSeeLessThanTwiceTheLimitInADay() external {
+        _approveAndExecute(_configure(subject, 1 ether));
+        _execute(_payment(1));
+        skip(1 days);
+        _execute(_payment(1 ether - 1));
+        skip(1);
+        _execute(_payment(1 ether));
+        skip(1 days - 1); // a day after the second payment
+        _expectRefused(_payment(1));
     }
 
     function test_ALoweredLimitHoldsAtOnce() external {

@@ -28,9 +28,16 @@ contract GuardConfigureTest is GuardFixture {
         vm.expectEmit(address(guard));
         emit OtpSafeGuard.Configured(address(safe), stranger, 2 ether);
         _execute(change);
-        (address approver, uint256 limit,,,) = guard.settingsOf(address(safe));
+        (address approver,,, uint256 limit,) = guard.settingsOf(address(safe));
         assertEq(approver, stranger);
         assertEq(limit, 2 ether);
+    }
+
+    function test_ForgetsARemovalThatWasAskedFor() external {
+        _execute(_call(address(guard), abi.encodeCall(OtpSafeGuard.requestRemoval, ())));
+        _approveAndExecute(_configure(subject, 0));
+        skip(3 days);
+        _expectRefused(_setGuard(address(0)));
     }
 
     function test_WhenNobodyConfiguredASafeUnderTheGuard() external {

@@ -10,6 +10,13 @@ contract GuardRequestRemovalTest is GuardFixture {
         return _call(address(guard), abi.encodeCall(OtpSafeGuard.requestRemoval, ()));
     }
 
+    function test_RevertWhen_TheGuardIsNotSet() external {
+        _approveAndExecute(_setGuard(address(0)));
+        vm.expectRevert(abi.encodeWithSelector(OtpSafeGuard.NotGuard.selector, address(safe)));
+        vm.prank(address(safe));
+        guard.requestRemoval();
+    }
+
     function test_RevertWhen_NobodyAsked() external {
         _expectRefused(_setGuard(address(0)));
         skip(30 days);
@@ -54,6 +61,14 @@ contract GuardRequestRemovalTest is GuardFixture {
         skip(3 days);
         _execute(_setGuard(address(0)));
         _execute(_setGuard(address(guard)));
+        _expectRefused(_setGuard(address(0)));
+    }
+
+    function test_ARequestEndsWithTheGuardThatACodeRemoved() external {
+        _execute(_request());
+        _approveAndExecute(_setGuard(address(0)));
+        _execute(_setGuard(address(guard)));
+        skip(3 days);
         _expectRefused(_setGuard(address(0)));
     }
 
