@@ -90,7 +90,7 @@ async fn the_removed_contact_is_told_that_it_was_and_of_nothing_after() {
     work_off(&world.worker(mailbox.smtp_port)).await;
     let mail = mailbox.one(&person.address).await;
     assert!(mail["subject"].as_str().unwrap().contains("A contact was removed"));
-    assert_eq!(world.deliveries("cancelled").await, 2, "the announcement, and the confirmation that was used");
+    assert_eq!(world.deliveries("dead").await, 2, "the announcement, and the confirmation that was used");
 }
 
 #[tokio::test]

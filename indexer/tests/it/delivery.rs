@@ -1,8 +1,12 @@
 //! From the chain to the inbox, over a mail server that fails.
 
+use alloy::primitives::B256;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use indexer::tail::Step;
-use otp_core::{clock::now_ms, store::Attempt};
+use otp_core::{
+    clock::now_ms,
+    store::{Attempt, MinedAt},
+};
 use serde_json::Value;
 
 use crate::harness::{Chain, Mailbox, SmtpProxy, World, follow, work_off};
@@ -269,6 +273,10 @@ async fn a_locked_requests_code_is_not_sent() {
     let world = World::new().await;
     let (person, _) = world.issue_one().await;
     let requests = world.store.request_ids(person.account_id, None, 1).await.unwrap();
+    // As the batcher has it once it saw the block, which tells how many attempts there are.
+    let call = world.store.open_calls(world.chain.issuer).await.unwrap().remove(0);
+    let mined = MinedAt { tx_hash: call.transactions[0].hash, block_number: 1, block_hash: B256::ZERO };
+    world.store.mark_mined(world.lease, call.id, &mined, Some(3)).await.unwrap();
     for _ in 0..3 {
         let attempt = world.store.begin_attempt(person.account_id, requests[0], now_ms()).await.unwrap();
         let Attempt::Counted { guess, .. } = attempt else { panic!("{attempt:?}") };

@@ -101,7 +101,7 @@ async fn it_waits_for_node_mail_server_and_keys_and_makes_no_key() {
     Command::new("kill").arg(daemon.0.id().to_string()).status().unwrap();
     let (code, log) = end(daemon).await;
     assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("waiting for the node") && log.contains("waiting for the data keys"), "{log}");
+    assert!(log.contains("waiting for a node") && log.contains("waiting for the data keys"), "{log}");
     assert!(!folder.path().join("master.key").exists());
 }
 
@@ -127,7 +127,7 @@ fn check_config_tells_every_fault_and_has_its_exit_codes() {
     let bad = check("[chain]\nid = 'x'\ntypo = 1", &[]);
     assert_eq!(bad.status.code(), Some(2));
     let text = String::from_utf8(bad.stderr).unwrap();
-    assert!(text.contains("chain.typo") && text.contains("mail.from") && text.lines().count() == 1, "{text}");
+    assert!(text.contains("chain.typo") && text.contains("mail.from") && text.lines().count() > 5, "{text}");
     let json = check("[chain]\nid = 'x'", &["--json"]);
     assert_eq!(json.status.code(), Some(2));
     let body: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
