@@ -102,7 +102,7 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<(Parts, Pool)> {
         bail!("the database holds another deployment's events: set store.path to a file of its own");
     }
     let keyring = Keyring::open_or_create(&store, &config.keys.wrapper().await).await?;
-    let signer = signer::open(&config.signer, deployment.chain_id).await?;
+    let signer = signer::open("signer", &config.signer, deployment.chain_id).await?;
     let watched = Watched {
         deployment,
         issuer: signer.address(),
@@ -130,7 +130,7 @@ async fn open(config: &Config, store: Store) -> anyhow::Result<(Parts, Pool)> {
 /// each take the other's.
 async fn open_sponsor(config: Option<SponsorConfig>, parts: &Parts) -> anyhow::Result<Option<(Sponsor, SponsorDesk)>> {
     let Some(config) = config else { return Ok(None) };
-    let signer = signer::open(&config.signer, parts.chain.deployment.chain_id).await.context("sponsor")?;
+    let signer = signer::open("sponsor", &config.signer, parts.chain.deployment.chain_id).await?;
     if signer.address() == parts.signer.address() {
         bail!("the sponsor's key is the issuer's: make one of its own with `relayer keystore` and fund it");
     }

@@ -20,21 +20,21 @@ const KMS_CALL: Duration = Duration::from_secs(9);
 /// Signs the issuer's transactions.
 pub type IssuerSigner = Arc<dyn TxSigner<Signature> + Send + Sync>;
 
-/// Opens the issuing key.
+/// Opens the key that `section` of the configuration names: `signer` or `sponsor`.
 ///
 /// # Errors
 /// When the keystore or KMS does not give it; the text says what to do.
-pub async fn open(config: &SignerConfig, chain_id: u64) -> anyhow::Result<IssuerSigner> {
+pub async fn open(section: &'static str, config: &SignerConfig, chain_id: u64) -> anyhow::Result<IssuerSigner> {
     match config {
         SignerConfig::Keystore { path, password } => {
             let (path, password) = (path.clone(), password.clone());
             // scrypt is meant to be slow: not on the runtime's threads.
             let opened = tokio::task::spawn_blocking(move || {
-                LocalSigner::decrypt_keystore(&path, password.expose()).with_context(|| keystore_hint(&path))
+                LocalSigner::decrypt_keystore(&path, password.expose()).with_context(|| keystore_hint(section, &path))
             });
             Ok(Arc::new(opened.await??))
         }
-        SignerConfig::Kms(key_id) => from_kms(kms_client().await, key_id, chain_id).await,
+        SignerConfig::Kms(key_id) => from_kms(section, kms_client().await, key_id, chain_id).await,
     }
 }
 
@@ -42,18 +42,25 @@ pub async fn open(config: &SignerConfig, chain_id: u64) -> anyhow::Result<Issuer
 ///
 /// # Errors
 /// When KMS does not give the public key, or it is none of secp256k1.
-pub async fn from_kms(client: aws_sdk_kms::Client, key_id: &str, chain_id: u64) -> anyhow::Result<IssuerSigner> {
+pub async fn from_kms(
+    section: &str,
+    client: aws_sdk_kms::Client,
+    key_id: &str,
+    chain_id: u64,
+) -> anyhow::Result<IssuerSigner> {
     let signer = AwsSigner::new(client, key_id.to_owned(), Some(chain_id)).await;
-    let hint = "KMS does not give signer.kms_key_id's public key: check key id, type, region and permissions";
-    Ok(Arc::new(signer.context(hint)?))
+    let hint = || {
+        format!("KMS does not give {section}.kms_key_id's public key: check key id, type, region and permissions")
+    };
+    Ok(Arc::new(signer.with_context(hint)?))
 }
 
-fn keystore_hint(path: &Path) -> String {
-    let path = path.display();
-    if Path::new(&path.to_string()).exists() {
-        format!("the keystore {path} does not open: check signer.keystore_password")
+fn keystore_hint(section: &str, path: &Path) -> String {
+    let shown = path.display();
+    if path.exists() {
+        format!("the keystore {shown} does not open: check {section}.keystore_password")
     } else {
-        format!("no keystore at {path}: make one with `relayer keystore --out {path}`, or set signer.keystore")
+        format!("no keystore at {shown}: make one with `relayer keystore --out {shown}`, or set {section}.keystore")
     }
 }
 
@@ -66,4 +73,26 @@ async fn kms_client() -> aws_sdk_kms::Client {
         .build();
     let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await;
     aws_sdk_kms::Client::new(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use otp_core::secret::Secret;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_that_does_not_open_is_told_with_the_setting_it_came_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, damaged) = (folder.path().join("missing.json"), folder.path().join("damaged.json"));
+        std::fs::write(&damaged, "{}").unwrap();
+        for section in ["signer", "sponsor"] {
+            for (path, setting) in [(&missing, "keystore"), (&damaged, "keystore_password")] {
+                let password = Secret::new("hunter2".to_owned());
+                let config = SignerConfig::Keystore { path: path.clone(), password };
+                let told = open(section, &config, 1).await.err().unwrap().to_string();
+                assert!(told.ends_with(&format!(" {section}.{setting}")), "{told}");
+            }
+        }
+    }
 }

@@ -86,7 +86,7 @@ fn transaction(nonce: u64) -> TxEip1559 {
 async fn transactions_signed_in_kms_recover_to_the_keys_address_with_a_low_s() {
     let kms = Kms::start().await;
     let key_id = kms.signing_key().await;
-    let signer = signer::from_kms(kms.client.clone(), &key_id, 31337).await.unwrap();
+    let signer = signer::from_kms("signer", kms.client.clone(), &key_id, 31337).await.unwrap();
     // KMS gives a high s for half of all signatures, which chains refuse.
     for nonce in 0..20 {
         let mut tx = transaction(nonce);
@@ -103,8 +103,8 @@ async fn a_key_of_another_curve_or_none_at_all_is_refused_at_the_start() {
     let kms = Kms::start().await;
     let wrong = kms.wrapping_key().await;
     for key_id in [wrong.as_str(), "alias/none"] {
-        let refused = signer::from_kms(kms.client.clone(), key_id, 31337).await.err().unwrap();
-        assert!(refused.to_string().contains("signer.kms_key_id"), "{refused}");
+        let refused = signer::from_kms("sponsor", kms.client.clone(), key_id, 31337).await.err().unwrap();
+        assert!(refused.to_string().contains("sponsor.kms_key_id"), "{refused}");
     }
 }
 

@@ -108,6 +108,8 @@ pub enum Removal {
     Waits(ChangeRow),
     /// No such contact of this account.
     NotFound,
+    /// The account ends: nothing of it changes any more.
+    Closed,
     /// Too many changes.
     TooMany {
         /// When to try again, in seconds.
@@ -144,6 +146,15 @@ impl Store {
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
+    /// Whether this is a change of this account, waiting or not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_change_of(&self, account_id: Uuid, change_id: Uuid) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM contact_changes WHERE id = ? AND account_id = ?");
+        Ok(row.bind(change_id).bind(account_id).fetch_optional(&self.readers).await?.is_some())
+    }
+
     /// Removes a contact that was never confirmed at once, with the change that waits for it; proposes the removal of
     /// another one.
     ///
@@ -156,6 +167,9 @@ impl Store {
         delay: Delay,
     ) -> Result<Removal, StoreError> {
         let mut write = self.write().await?;
+        if is_closed(&mut write, account_id).await? {
+            return Ok(Removal::Closed);
+        }
         let confirmed: Option<(Option<i64>,)> = sqlx::query_as(
             "SELECT confirmed_at_ms FROM contacts WHERE id = ? AND account_id = ? AND removed_at_ms IS NULL",
         )
@@ -188,7 +202,7 @@ impl Store {
     pub async fn delete_account(&self, account_id: Uuid, delay: Delay) -> Result<Removal, StoreError> {
         let mut write = self.write().await?;
         if is_closed(&mut write, account_id).await? {
-            return Ok(Removal::NotFound);
+            return Ok(Removal::Closed);
         }
         let asked = has_confirmed(&mut write, account_id, None).await?;
         let delay = Delay { delay_ms: if asked { delay.delay_ms } else { 0 }, ..delay };

@@ -67,13 +67,14 @@ pub(super) async fn login(State(app): State<App>, parts: Parts, Body(login): Bod
         origin: header_text(&parts.headers, header::ORIGIN),
         now: OffsetDateTime::now_utc(),
     };
-    app.limits.login(&app.store, Client::of(&app, &parts).0).await?;
+    let Client(ip) = Client::of(&app, &parts);
+    app.limits.login(&app.store, ip).await?;
     let sign_in = expected.check(&login.message).map_err(refused)?;
     let nonce_expires_at_ms = nonce::check(&app.keyring, &sign_in.nonce).ok_or_else(stranger)?;
     let proof = session::proof(&app, parts.method.as_str(), parts.uri.path(), &parts.headers, None)?;
     let signed = signature::check(&app.contracts, sign_in.wallet, &login.message, &login.signature).await;
     if !matches!(signed, Err(NotSigned::Unknown(_))) {
-        app.limits.observe(signed.is_ok());
+        app.limits.observe(ip, signed.is_ok());
     }
     signed.map_err(unsigned)?;
     if let Some(proof) = &proof {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::openapi::shapes;
 use super::{
     App, DigitsBody,
+    client::Client,
     contacts::{counted, masked, too_many, wrong_digits},
     links::{TokenBody, opened_or_decoy},
     paths::Id,
@@ -42,22 +43,29 @@ pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Res
         (status = 200, description = "Done at once", body = shapes::ChangeOutcome),
         (status = 404, description = "`not-found`: none of this caller"),
         (status = 422, description = "`wrong-digits`, with attemptsLeft"),
-        (status = 423, description = "`locked`"),
+        (status = 423, description = "`locked`, `account-locked`"),
         (status = 410, description = "`expired`"),
     ))]
 pub(super) async fn approve(
     State(app): State<App>,
     session: Session,
+    Client(ip): Client,
     Id(change_id): Id,
     Body(body): Body<DigitsBody>,
 ) -> Result<Response, Problem> {
+    app.limits.unlock(&app.store, ip).await?;
     let given = body.parse()?;
     let account_id = session.account_id;
+    // Asked before the turn too, so that what is nobody's makes nobody wait.
+    if !app.store.is_change_of(account_id, change_id).await? {
+        return Err(Problem::not_found());
+    }
     let seed = seed(&app, account_id).await?;
     let _turn = app.turn(account_id).await?;
     let mut outcome = app.store.begin_approval(account_id, change_id, now_ms()).await?;
     if let Approval::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.change_digits(change_id, challenge).matches(&given);
+        app.limits.observe(ip, right);
         counted("change", right);
         if !right {
             app.tell_if_locked(account_id).await?;
@@ -168,7 +176,7 @@ pub(super) async fn delete_account(State(app): State<App>, session: Session) -> 
     match app.store.delete_account(session.account_id, app.delay()).await? {
         Removal::Waits(change) => accepted(&app, &session, &change),
         Removal::TooMany { retry_after_s } => Err(too_many("changes", retry_after_s)),
-        Removal::NotFound | Removal::Removed => Err(closed()),
+        Removal::Closed | Removal::NotFound | Removal::Removed => Err(closed()),
     }
 }
 

@@ -133,23 +133,29 @@ fn lookup(contact: &Contact) -> Zeroizing<Vec<u8>> {
         (status = 200, description = "It is the caller's", body = shapes::Contact),
         (status = 404, description = "`not-found`: none of this caller"),
         (status = 422, description = "`wrong-digits`, with attemptsLeft"),
-        (status = 423, description = "`locked`"),
+        (status = 423, description = "`locked`, `account-locked`"),
         (status = 410, description = "`expired`"),
     ))]
 pub(super) async fn confirm(
     State(app): State<App>,
     session: Session,
+    Client(ip): Client,
     Id(contact_id): Id,
     Body(body): Body<DigitsBody>,
 ) -> Result<Response, Problem> {
+    app.limits.unlock(&app.store, ip).await?;
     let given = body.parse()?;
     let account_id = session.account_id;
+    // Asked before the turn too, so that what is nobody's makes nobody wait.
+    if !app.store.contacts(account_id).await?.iter().any(|row| row.id == contact_id) {
+        return Err(Problem::not_found());
+    }
     let seed = seed(&app, account_id).await?;
     let _turn = app.turn(account_id).await?;
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.contact_digits(contact_id, challenge).matches(&given);
-        app.limits.observe(right);
+        app.limits.observe(ip, right);
         counted("contact", right);
         if !right {
             app.tell_if_locked(account_id).await?;
@@ -194,6 +200,7 @@ pub(super) async fn remove(State(app): State<App>, session: Session, Id(id): Id)
         Removal::Removed => Ok(StatusCode::NO_CONTENT.into_response()),
         Removal::Waits(change) => changes::accepted(&app, &session, &change),
         Removal::NotFound => Err(Problem::not_found()),
+        Removal::Closed => Err(changes::closed()),
         Removal::TooMany { retry_after_s } => Err(too_many("changes", retry_after_s)),
     }
 }

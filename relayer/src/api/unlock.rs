@@ -66,7 +66,7 @@ pub(super) async fn unlock(
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
         Attempt::Counted { guess, attempts_left } => {
             let right = code.digits().matches(&given);
-            app.limits.observe(right);
+            app.limits.observe(ip, right);
             app.store.settle_attempt(id, guess, right, now_ms()).await?;
             tracing::info!(otp_id = %id, right, attempts_left, "digits compared");
             if right {

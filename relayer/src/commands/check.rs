@@ -51,7 +51,7 @@ fn ask(config: &Config) -> anyhow::Result<()> {
 /// The signing key opens, the node serves the right chain and contract, and the signer may issue and can pay for it.
 async fn online(config: &Config) -> anyhow::Result<()> {
     let deployment = config.chain.deployment;
-    let issuer = signer::open(&config.signer, deployment.chain_id).await?.address();
+    let issuer = signer::open("signer", &config.signer, deployment.chain_id).await?.address();
     let (node, pool) = chain::connect(&config.chain.rpc, deployment.chain_id)?;
     chain::check(&node, &pool, &deployment).await?;
     let view = ChainView::new(Watched {

@@ -17,7 +17,7 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// What there is.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Buckets that others take from too: their levels are nobody's business.
-const SHARED: [&str; 2] = ["destination", "global"];
+pub(super) const SHARED: [&str; 2] = ["destination", "global"];
 
 #[derive(Debug, Default)]
 struct Noted {

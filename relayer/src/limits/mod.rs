@@ -20,7 +20,7 @@ use otp_core::{
 };
 use uuid::Uuid;
 
-use self::tightening::Tightening;
+use self::{headers::SHARED, tightening::Tightening};
 pub use self::{
     client::{Network, address},
     headers::{note, note_policy, tell},
@@ -67,12 +67,12 @@ impl Limits {
         &self.config
     }
 
-    /// Counts a guess or a sign-in: while most are wrong, limits are tighter.
-    pub fn observe(&self, right: bool) {
-        self.tightening.observe(right);
+    /// Counts a guess or a sign-in of a client, each client to a bound: while most are wrong, limits are tighter.
+    pub fn observe(&self, ip: Option<IpAddr>, right: bool) {
+        self.tightening.observe(ip.map(client::limited_by), right);
     }
 
-    /// What limits are divided by at the moment: 1 unless most guesses and sign-ins are wrong.
+    /// What callers' own limits are divided by at the moment: 1 unless most guesses and sign-ins are wrong.
     #[must_use]
     pub fn divisor(&self) -> u32 {
         self.tightening.divisor()
@@ -172,10 +172,11 @@ impl Limits {
         ip.and_then(|ip| self.bucket("ip", limit, what, &client::limited_by(ip))).into_iter().collect()
     }
 
-    /// One bucket, tightened by the factor of the moment; `None` where the limit is off.
+    /// One bucket, tightened by the factor of the moment unless all share it: whoever guesses must not take from what
+    /// there is for everybody. `None` where the limit is off.
     fn bucket(&self, scope: &'static str, limit: Limit, what: &str, whom: &[u8]) -> Option<Take> {
         let Quota { count, period } = limit.0?;
-        let divisor = self.tightening.divisor();
+        let divisor = if SHARED.contains(&scope) { 1 } else { self.tightening.divisor() };
         let period_us = i64::try_from(period.as_micros()).unwrap_or(i64::MAX);
         let interval_us = (period_us / i64::from(count)).max(1).saturating_mul(i64::from(divisor));
         let key = self.hash(&[what.as_bytes(), scope.as_bytes(), whom]);

@@ -1,6 +1,10 @@
-//! Limits that tighten themselves: while most guesses or sign-ins are wrong, everybody is served less, until it passes.
+//! Limits that tighten themselves: while most guesses or sign-ins are wrong, every caller is served less, until it passes.
+//!
+//! No client tightens them alone: of each, a tenth of the samples that are needed counts, right or wrong, so it takes ten
+//! addresses (IPv6: /64s) to conclude anything. What all callers share stays as it is.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,6 +14,10 @@ use otp_core::metrics::LIMIT_FACTOR;
 /// What is looked back on, in slots.
 const SLOTS: usize = 5;
 const SLOT: Duration = Duration::from_secs(60);
+/// The clients that it takes to conclude anything.
+const CLIENTS: u32 = 10;
+/// Clients that are told apart in a slot; others count for nothing until it has passed.
+const MOST_CLIENTS: usize = 10_000;
 
 /// Counts what was right and wrong of late.
 #[derive(Debug)]
@@ -22,6 +30,8 @@ pub(super) struct Tightening {
 #[derive(Debug)]
 struct Window {
     slots: [(u32, u32); SLOTS],
+    /// How much each client was counted in each slot.
+    clients: [HashMap<[u8; 8], u32>; SLOTS],
     /// The slot that counts now, and since when.
     current: usize,
     since: Instant,
@@ -30,16 +40,24 @@ struct Window {
 
 impl Tightening {
     pub(super) fn new(above_percent: u32, samples: u32) -> Self {
-        let window = Window { slots: [(0, 0); SLOTS], current: 0, since: Instant::now(), divisor: 1 };
+        let (slots, clients) = ([(0, 0); SLOTS], std::array::from_fn(|_| HashMap::new()));
+        let window = Window { slots, clients, current: 0, since: Instant::now(), divisor: 1 };
         metrics::gauge!(LIMIT_FACTOR).set(1.0);
         Self { above_percent, samples, window: Mutex::new(window) }
     }
 
-    /// Counts a guess or a sign-in.
-    pub(super) fn observe(&self, right: bool) {
+    /// Counts a guess or a sign-in, unless as much was counted of this client as may be.
+    pub(super) fn observe(&self, client: Option<[u8; 8]>, right: bool) {
         let mut window = self.window();
         window.advance(Instant::now());
         let current = window.current;
+        let client = client.unwrap_or_default();
+        let counted: u32 = window.clients.iter().filter_map(|slot| slot.get(&client)).sum();
+        let known = window.clients[current].len() < MOST_CLIENTS || window.clients[current].contains_key(&client);
+        if counted >= self.samples.div_ceil(CLIENTS) || !known {
+            return;
+        }
+        *window.clients[current].entry(client).or_default() += 1;
         let (rights, wrongs) = &mut window.slots[current];
         *(if right { rights } else { wrongs }) += 1;
     }
@@ -89,6 +107,7 @@ impl Window {
         while now.duration_since(self.since) >= SLOT && passed < SLOTS {
             self.current = (self.current + 1) % SLOTS;
             self.slots[self.current] = (0, 0);
+            self.clients[self.current].clear();
             self.since += SLOT;
             passed += 1;
         }
@@ -102,9 +121,12 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn observe(tightening: &Tightening, right: usize, wrong: usize) {
-        (0..right).for_each(|_| tightening.observe(true));
-        (0..wrong).for_each(|_| tightening.observe(false));
+    /// Each is another client's.
+    fn observe(tightening: &Tightening, right: u64, wrong: u64) {
+        for n in 0..right + wrong {
+            let client = Some((wrong << 32 | n).to_be_bytes());
+            tightening.observe(client, n < right);
+        }
     }
 
     #[test]
@@ -121,6 +143,21 @@ mod tests {
         let later = Instant::now() + SLOT * 20;
         tightening.window().advance(later);
         assert_eq!(tightening.of(&tightening.window()), 1);
+    }
+
+    #[test]
+    fn fewer_than_ten_clients_tighten_nothing_nor_keep_it_from_happening() {
+        let tightening = Tightening::new(60, 100);
+        for n in 0..9_000u64 {
+            tightening.observe(Some((n % 9).to_be_bytes()), false);
+        }
+        assert_eq!(tightening.divisor(), 1, "nine clients");
+        (0..10).for_each(|_| tightening.observe(Some([1; 8]), false));
+        assert_eq!(tightening.divisor(), 4, "a tenth");
+        (0..9_000).for_each(|_| tightening.observe(Some([2; 8]), true));
+        assert_eq!(tightening.divisor(), 4, "one who signs in rightly again and again");
+        observe(&tightening, 0, 2 * MOST_CLIENTS as u64);
+        assert!(tightening.window().clients.iter().all(|slot| slot.len() <= MOST_CLIENTS));
     }
 
     #[test]

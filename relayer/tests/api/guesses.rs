@@ -174,6 +174,12 @@ async fn a_hundred_wrong_in_a_row_lock_an_account_until_its_operator_unlocks_it(
     }
     assert_eq!(app.unlock(&second, otp, &digits).await.told(), (404, "not-found"));
     assert_eq!(app.confirm(&person, contact, "000000").await.told(), (423, "account-locked"));
+    for path in ["contacts", "contact-changes"] {
+        let act = if path == "contacts" { "confirm" } else { "approve" };
+        let strange = format!("/v1/{path}/{}/{act}", Uuid::now_v7());
+        let told = app.post(&strange, &person.token, &json!({ "digits": "000000" })).await;
+        assert_eq!(told.told(), (404, "not-found"), "what is nobody's takes no turn");
+    }
     // Nor does any time that passes, or a second process that never looked.
     let year_ms = later_ms + 8_766 * HOUR_MS;
     let attempt = app.store.begin_attempt(person.account, otp, year_ms).await.unwrap();

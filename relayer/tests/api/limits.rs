@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use alloy::signers::{SignerSync, local::PrivateKeySigner};
 use otp_core::store::Outbox;
 use relayer::config::{Limit, LimitsConfig};
 use reqwest::Method;
 use serde_json::json;
+use uuid::Uuid;
 
-use crate::app::{Answer, Setup, TestApp, send, withdrawal};
+use crate::app::{Answer, Setup, TestApp, send, withdrawal, wrong};
 
 fn limit(text: &str) -> Limit {
     text.parse().unwrap()
@@ -130,15 +132,27 @@ async fn limits_tighten_while_sign_ins_fail_and_only_then() {
         limits.requests_per_account = limit("4/1h");
         limits.tighten_above_percent = 60;
         limits.tighten_samples = 10;
+        limits.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     }))
     .await;
     let (person, contact) = app.person().await;
     let answer = app.submit(&person, "a", &withdrawal(contact)).await;
     assert_eq!(answer.header("ratelimit-policy"), "\"account\";q=4;w=3600");
-    let mallory = alloy::signers::local::PrivateKeySigner::random();
-    for _ in 0..20 {
+    let mallory = PrivateKeySigner::random();
+    let sign_in_wrongly = async |from: &str| {
         let message = app.message(person.wallet.address()).await.text();
-        assert_eq!(app.login(&mallory, &message).await.status, 401);
+        let signature = mallory.sign_message_sync(message.as_bytes()).unwrap();
+        let body = json!({ "message": message, "signature": signature.to_string() });
+        let request = app.request(Method::POST, "/v1/auth/login").header("x-forwarded-for", from);
+        assert_eq!(send(request.json(&body)).await.status, 401);
+    };
+    for _ in 0..20 {
+        sign_in_wrongly("203.0.113.1").await;
+    }
+    let answer = app.submit(&person, "still", &withdrawal(contact)).await;
+    assert_eq!(answer.header("ratelimit-policy"), "\"account\";q=4;w=3600", "one client tightens nothing");
+    for n in 2..12 {
+        sign_in_wrongly(&format!("203.0.113.{n}")).await;
     }
     let answer = app.submit(&person, "b", &withdrawal(contact)).await;
     assert_eq!((answer.status, answer.header("ratelimit-policy")), (429, "\"account\";q=1;w=3600"));
@@ -173,4 +187,38 @@ async fn confirmations_are_limited_by_account_and_by_address() {
         let body = json!({ "channel": "email", "address": format!("a{n}@example.com") });
         assert_eq!(app.post("/v1/contacts", &who.token, &body).await.status, status, "{n}");
     }
+}
+
+#[tokio::test]
+async fn every_attempt_at_digits_is_limited_by_address() {
+    let app = TestApp::with(limited(|limits| limits.unlocks_per_ip = limit("1/1h"))).await;
+    let (person, contact) = app.person().await;
+    for path in ["contact-changes/{}/approve", "contacts/{}/confirm", "otps/{}/unlock"] {
+        let path = format!("/v1/{}", path.replace("{}", &contact.to_string()));
+        let answer = app.post(&path, &person.token, &json!({ "digits": "000000" })).await;
+        let policy = answer.header("ratelimit-policy");
+        assert_eq!((answer.told(), policy), ((429, "rate-limited"), "\"ip\";q=1;w=3600"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_digits_of_an_approval_tighten_limits_too() {
+    let app = TestApp::with(limited(|limits| {
+        limits.tighten_above_percent = 60;
+        limits.tighten_samples = 4;
+        limits.requests_per_account = limit("4/1h");
+        limits.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    }))
+    .await;
+    let (person, contact) = app.person().await;
+    let removal = app.delete(&format!("/v1/contacts/{contact}"), &person.token).await;
+    let change: Uuid = removal.body["change"]["id"].as_str().unwrap().parse().unwrap();
+    let digits = wrong(app.seed(&person).await.change_digits(change, 1).expose());
+    for n in 1..=3 {
+        let request = app.request(Method::POST, &format!("/v1/contact-changes/{change}/approve"));
+        let request = request.header("x-forwarded-for", format!("203.0.113.{n}")).bearer_auth(&person.token);
+        assert_eq!(send(request.json(&json!({ "digits": digits }))).await.told(), (422, "wrong-digits"));
+    }
+    let answer = app.submit(&person, "a", &withdrawal(contact)).await;
+    assert_eq!(answer.header("ratelimit-policy"), "\"account\";q=2;w=3600", "three of four were wrong");
 }
