@@ -3,10 +3,12 @@ pragma solidity 0.8.30;
 
 import {IOtpVerifier} from "../src-sol/interfaces/IOtpVerifier.sol";
 import {DeployConfig, DeployConfigs, PolicyConfig} from "./DeployConfig.sol";
+import {FileCheck} from "./FileCheck.sol";
 import {PausableUpgradeable} from "@openzeppelin/contracts-upgradeable/utils/PausableUpgradeable.sol";
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {IERC1967} from "@openzeppelin/contracts/interfaces/IERC1967.sol";
 import {ERC1967Utils} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Utils.sol";
 import {TransparentUpgradeableProxy} from "@openzeppelin/contracts/proxy/transparent/TransparentUpgradeableProxy.sol";
 import {Safe} from "@safe-global/safe-contracts/contracts/Safe.sol";
@@ -27,9 +29,15 @@ import {Vm} from "forge-std/Vm.sol";
 ///
 ///     DEPLOY_CONFIG=script/config/local.json FROM_BLOCK=1 node script/check.mjs --rpc-url URL VERIFIER
 ///
-/// which runs this and shows its words without forge's trace. It needs nothing but the proxy's address: proxy admin, timelock and Safe are found from there. Who holds a role is read
-/// from the logs since FROM_BLOCK (0 by default; the deployment's block on a node that limits the range), so that a holder
-/// whom nobody thought of is found as well. A check is as honest as the node that it asks.
+/// which runs this and shows its words without forge's trace. It needs nothing but the proxy's address: proxy admin, timelock
+/// and Safe are found from there. Who holds a role, how the Safe was set up and which implementations the proxy had is read
+/// from the logs since FROM_BLOCK (0 by default; the deployment's block on a node that limits the range), so that what nobody
+/// thought of is found as well. A check is as honest as the node that it asks.
+///
+/// What it cannot see: storage that no log and no getter names. An implementation that stood here before can have written
+/// any, so each later one is reported, one that was voted in as well. So can the code that created a contract, a singleton
+/// that the Safe had before, or a delegatecall that the Safe's owners signed (a module that is in no list, say): the
+/// transactions that created these contracts must be looked at too, and are Deploy.s.sol's where one deployed oneself.
 contract CheckDeployment is Script {
     /// @notice So many differences, each said in words above.
     error Differs(uint256 differences);
@@ -47,6 +55,7 @@ contract CheckDeployment is Script {
         DeployConfig memory config = DeployConfigs.parse(vm.readFile(vm.envString("DEPLOY_CONFIG")));
         _fromBlock = vm.envOr("FROM_BLOCK", uint256(0));
 
+        _checkFile(config);
         (address timelock, bool whole) = _checkProxy(verifier);
         if (whole) {
             address safe = _checkTimelock(timelock, config);
@@ -73,6 +82,39 @@ contract CheckDeployment is Script {
         else _differ(string.concat("not so: ", what));
     }
 
+    /// @dev A chain that is as an unsafe file says is unsafe.
+    function _checkFile(DeployConfig memory config) private {
+        try new FileCheck().check(config) {
+            _ok("the file is one that Deploy takes");
+        } catch (bytes memory reason) {
+            // the selector of the error
+            // forge-lint: disable-next-line(unsafe-typecast)
+            string memory name = _nameOf(bytes4(reason));
+            _differ(string.concat("not so: the file is one that Deploy takes: it says ", name));
+        }
+    }
+
+    function _nameOf(bytes4 selector) private pure returns (string memory) {
+        string[12] memory errors = [
+            "ThresholdTooLow(uint256)",
+            "ThresholdTooHigh(uint256,uint256)",
+            "DelayTooShort(uint256,uint256)",
+            "DelayTooLong(uint256,uint256)",
+            "BadAddress(string,address)",
+            "RolesOverlap(string,string,address)",
+            "WellKnownKey(address)",
+            "NoIssuer()",
+            "PolicyMissing(string)",
+            "UnsafeTtl(string,uint256)",
+            "UnsafeGrace(string,uint256)",
+            "UnsafeMaxAttempts(string,uint256)"
+        ];
+        for (uint256 i = 0; i < errors.length; ++i) {
+            if (bytes4(keccak256(bytes(errors[i]))) == selector) return vm.split(errors[i], "(")[0];
+        }
+        return vm.toString(abi.encodePacked(selector));
+    }
+
     // --- byte code
 
     function _checkProxy(address verifier) private returns (address timelock, bool whole) {
@@ -91,12 +133,29 @@ contract CheckDeployment is Script {
         _expect(locked, "the implementation itself can be initialized by nobody");
         _checkCode("the proxy admin", admin.code, proxyAdmin.code);
         _expect(!PausableUpgradeable(verifier).paused(), "the verifier is not paused");
+        _checkHistory(verifier, implementation);
 
         timelock = Ownable(admin).owner();
         address[] memory none = new address[](0);
         bytes memory wanted = address(new TimelockController(0, none, none, msg.sender)).code;
         _checkCode("the proxy admin's owner, the timelock,", timelock.code, wanted);
         whole = timelock.code.length != 0;
+    }
+
+    function _checkHistory(address verifier, address implementation) private {
+        Vm.EthGetLogs[] memory logs = _logsOf(verifier, IERC1967.Upgraded.selector);
+        address last = logs.length == 0 ? address(0) : address(uint160(uint256(logs[logs.length - 1].topics[1])));
+        _expect(last == implementation, "the last Upgraded log names the implementation");
+        for (uint256 i = 1; i < logs.length; ++i) {
+            address next = address(uint160(uint256(logs[i].topics[1])));
+            _differ(string.concat("upgraded to ", vm.toString(next), "; the one before can have written any storage"));
+        }
+    }
+
+    function _logsOf(address where, bytes32 topic) private returns (Vm.EthGetLogs[] memory) {
+        bytes32[] memory topics = new bytes32[](1);
+        topics[0] = topic;
+        return vm.eth_getLogs(_fromBlock, block.number, where, topics);
     }
 
     function _checkCode(string memory what, bytes memory code, bytes memory wanted) private {
@@ -162,8 +221,9 @@ contract CheckDeployment is Script {
         return false;
     }
 
-    /// @dev All of these, and nobody else.
+    /// @dev All of these, and nobody else; and only DEFAULT_ADMIN_ROLE gives the role.
     function _checkHolders(string memory name, address where, bytes32 role, address[] memory wanted) private {
+        _expect(IAccessControl(where).getRoleAdmin(role) == 0, string.concat("only the admin gives ", name));
         for (uint256 i = 0; i < wanted.length; ++i) {
             _expect(
                 IAccessControl(where).hasRole(role, wanted[i]), string.concat(vm.toString(wanted[i]), " holds ", name)
@@ -182,10 +242,8 @@ contract CheckDeployment is Script {
     }
 
     function _checkVerifierRoles(address verifier, address timelock, address safe, DeployConfig memory config) private {
-        bytes32[] memory topics = new bytes32[](1);
-        topics[0] = keccak256("Initialized(uint64)");
         _expect(
-            vm.eth_getLogs(_fromBlock, block.number, verifier, topics).length != 0,
+            _logsOf(verifier, keccak256("Initialized(uint64)")).length != 0,
             "FROM_BLOCK is before the deployment, so that no holder of a role is missed"
         );
         address[] memory guardians = new address[](2);
@@ -210,6 +268,9 @@ contract CheckDeployment is Script {
         if (proposers.length != 1) {
             _differ(string.concat("the timelock has ", vm.toString(proposers.length), " proposers instead of one Safe"));
         }
+        _expect(
+            timelock.getRoleAdmin(timelock.PROPOSER_ROLE()) == 0, "only the admin gives the timelock's PROPOSER_ROLE"
+        );
         if (proposers.length == 0) return address(0);
         safe = proposers[0];
         _checkHolders("the timelock's CANCELLER_ROLE", account, timelock.CANCELLER_ROLE(), _one(safe));
@@ -239,6 +300,7 @@ contract CheckDeployment is Script {
             if (_contains(config.owners, owners[i])) continue;
             _differ(string.concat(vm.toString(owners[i]), " owns the Safe, and is not in the file"));
         }
+        _checkSetup(account, config);
         (address[] memory modules,) = safe.getModulesPaginated(address(1), PAGE);
         _expect(modules.length == 0, "the Safe has no module");
         _expect(
@@ -251,6 +313,24 @@ contract CheckDeployment is Script {
         );
     }
 
+    /// @dev The setup can delegatecall anything, which can write a module or an owner that is in no list.
+    function _checkSetup(address safe, DeployConfig memory config) private {
+        Vm.EthGetLogs[] memory logs = _logsOf(safe, Safe.SafeSetup.selector);
+        _expect(logs.length == 1, "the Safe was set up once");
+        for (uint256 i = 0; i < logs.length; ++i) {
+            (address[] memory owners,, address initializer, address handler) =
+                abi.decode(logs[i].data, (address[], uint256, address, address));
+            _expect(initializer == address(0), "no code of others ran in the Safe's setup");
+            _expect(
+                keccak256(abi.encode(owners)) == keccak256(abi.encode(config.owners)),
+                "the Safe was set up with the file's owners"
+            );
+            _checkCode(
+                "the fallback handler of the Safe's setup", handler.code, type(CompatibilityFallbackHandler).runtimeCode
+            );
+        }
+    }
+
     // --- policies
 
     function _checkPolicies(address verifier, DeployConfig memory config) private {
@@ -259,11 +339,9 @@ contract CheckDeployment is Script {
             IOtpVerifier.Policy memory set = IOtpVerifier(verifier).policyOf(_purposeOf(wanted));
             bool same = set.ttl == wanted.ttl && set.grace == wanted.grace && set.maxAttempts == wanted.maxAttempts
                 && set.enabled == wanted.enabled;
-            _expect(same, string.concat("the policy of ", wanted.purpose, " is the file's: ", _words(set)));
+            _expect(same, string.concat("the policy of ", wanted.purpose, " is the file's: ", DeployConfigs.words(set)));
         }
-        bytes32[] memory topics = new bytes32[](1);
-        topics[0] = IOtpVerifier.PolicySet.selector;
-        Vm.EthGetLogs[] memory logs = vm.eth_getLogs(_fromBlock, block.number, verifier, topics);
+        Vm.EthGetLogs[] memory logs = _logsOf(verifier, IOtpVerifier.PolicySet.selector);
         for (uint256 i = 0; i < logs.length; ++i) {
             _checkKnown(logs[i].topics[1], verifier, config.policies);
         }
@@ -280,17 +358,5 @@ contract CheckDeployment is Script {
     function _purposeOf(PolicyConfig memory policy) private pure returns (bytes32) {
         // forge-lint: disable-next-line(unsafe-typecast)
         return bytes32(bytes(policy.purpose)); // a longer one is found as another purpose, and differs
-    }
-
-    function _words(IOtpVerifier.Policy memory policy) private pure returns (string memory) {
-        return string.concat(
-            "ttl ",
-            vm.toString(policy.ttl),
-            " s, grace ",
-            vm.toString(policy.grace),
-            " s, ",
-            vm.toString(policy.maxAttempts),
-            policy.enabled ? " attempts, enabled" : " attempts, disabled"
-        );
     }
 }

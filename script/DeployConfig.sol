@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {IOtpVerifier} from "../src-sol/interfaces/IOtpVerifier.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 /// @dev A purpose's policy as the file says it. `waiver` says that a value outside of what is recommended is meant.
@@ -16,7 +17,7 @@ struct PolicyConfig {
 /// @dev One network's deployment. Times in seconds.
 /// @param owners The Safe's owners.
 /// @param threshold How many of them sign, 2 at least.
-/// @param delay The timelock's delay: 24 h at least, 10 s on a local chain.
+/// @param delay The timelock's delay: 24 h at least, 10 s on a local chain; 30 days at most.
 /// @param guardian Holds GUARDIAN_ROLE beside the Safe: the faster one.
 /// @param issuers Hold ISSUER_ROLE; the second and on are standby.
 /// @param policies For login, withdraw, keys and roles at least.
@@ -43,6 +44,8 @@ library DeployConfigs {
     error ThresholdTooHigh(uint256 threshold, uint256 owners);
     /// @notice Shorter than anybody could react to.
     error DelayTooShort(uint256 delay, uint256 floor);
+    /// @notice Above 30 days: only after as many could it be changed, and no upgrade could come before.
+    error DelayTooLong(uint256 delay, uint256 ceiling);
     /// @notice `what` is zero, or not the only one of its kind.
     error BadAddress(string what, address account);
     /// @notice The account would hold two powers that are kept apart: owners, guardian, issuers and the deployer share
@@ -68,6 +71,7 @@ library DeployConfigs {
     Vm private constant VM = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
     uint256 private constant LOCAL_CHAIN = 31_337;
+    uint256 private constant LONGEST_DELAY = 30 days;
 
     /// @dev What anvil and Hardhat derive their accounts from: script/config/local.json names some of them.
     string private constant WELL_KNOWN = "test test test test test test test test test test test junk";
@@ -119,10 +123,20 @@ library DeployConfigs {
 
     /// @notice Reverts with what is unsafe.
     function check(DeployConfig memory config, address deployer) internal view {
+        check(config);
+        _checkOutside("deployer", deployer, "owner", config.owners);
+        _checkOutside("deployer", deployer, "issuer", config.issuers);
+        if (deployer == config.guardian) revert RolesOverlap("deployer", "guardian", deployer);
+        if (block.chainid != LOCAL_CHAIN && _isKnown(deployer)) revert WellKnownKey(deployer);
+    }
+
+    /// @notice The same without a deployer, who holds nothing once the deployment is done.
+    function check(DeployConfig memory config) internal view {
         if (config.threshold < 2) revert ThresholdTooLow(config.threshold);
         if (config.threshold > config.owners.length) revert ThresholdTooHigh(config.threshold, config.owners.length);
         uint256 floor = block.chainid == LOCAL_CHAIN ? 10 seconds : 24 hours;
         if (config.delay < floor) revert DelayTooShort(config.delay, floor);
+        if (config.delay > LONGEST_DELAY) revert DelayTooLong(config.delay, LONGEST_DELAY);
 
         if (config.guardian == address(0)) revert BadAddress("guardian", address(0));
         if (config.issuers.length == 0) revert NoIssuer();
@@ -133,20 +147,21 @@ library DeployConfigs {
         for (uint256 i = 0; i < config.issuers.length; ++i) {
             _checkOutside("issuer", config.issuers[i], "owner", config.owners);
         }
-        _checkOutside("deployer", deployer, "owner", config.owners);
-        _checkOutside("deployer", deployer, "issuer", config.issuers);
-        if (deployer == config.guardian) revert RolesOverlap("deployer", "guardian", deployer);
-
-        if (block.chainid != LOCAL_CHAIN) _checkNobodyKnows(config, deployer);
+        if (block.chainid != LOCAL_CHAIN) _checkNobodyKnows(config);
         _checkPolicies(config.policies);
     }
 
-    function _checkNobodyKnows(DeployConfig memory config, address deployer) private pure {
+    function _checkNobodyKnows(DeployConfig memory config) private pure {
         for (uint32 i = 0; i < WELL_KNOWN_ACCOUNTS; ++i) {
             address known = VM.addr(VM.deriveKey(WELL_KNOWN, i));
-            bool used = known == deployer || known == config.guardian || _isAmong(config.owners, known)
-                || _isAmong(config.issuers, known);
+            bool used = known == config.guardian || _isAmong(config.owners, known) || _isAmong(config.issuers, known);
             if (used) revert WellKnownKey(known);
+        }
+    }
+
+    function _isKnown(address account) private pure returns (bool known) {
+        for (uint32 i = 0; i < WELL_KNOWN_ACCOUNTS; ++i) {
+            known = known || VM.addr(VM.deriveKey(WELL_KNOWN, i)) == account;
         }
     }
 
@@ -185,18 +200,35 @@ library DeployConfigs {
             if (!found) revert PolicyMissing(needed[n]);
         }
         for (uint256 i = 0; i < policies.length; ++i) {
-            PolicyConfig memory p = policies[i];
-            uint256 length = bytes(p.purpose).length;
-            if (length == 0 || length > 31) revert BadPurpose(p.purpose);
+            checkPolicy(policies[i]);
             for (uint256 j = 0; j < i; ++j) {
-                if (_same(p.purpose, policies[j].purpose)) revert PolicyTwice(p.purpose);
-            }
-            if (p.ttl < 30 || p.ttl > (p.waiver ? 600 : 180)) revert UnsafeTtl(p.purpose, p.ttl);
-            if (p.grace > 3600) revert UnsafeGrace(p.purpose, p.grace);
-            if (p.maxAttempts == 0 || p.maxAttempts > (p.waiver ? 5 : 3)) {
-                revert UnsafeMaxAttempts(p.purpose, p.maxAttempts);
+                if (_same(policies[i].purpose, policies[j].purpose)) revert PolicyTwice(policies[i].purpose);
             }
         }
+    }
+
+    /// @notice Reverts with what is unsafe in one policy, whether a deployment or a vote sets it.
+    function checkPolicy(PolicyConfig memory p) internal pure {
+        uint256 length = bytes(p.purpose).length;
+        if (length == 0 || length > 31) revert BadPurpose(p.purpose);
+        if (p.ttl < 30 || p.ttl > (p.waiver ? 600 : 180)) revert UnsafeTtl(p.purpose, p.ttl);
+        if (p.grace > 3600) revert UnsafeGrace(p.purpose, p.grace);
+        if (p.maxAttempts == 0 || p.maxAttempts > (p.waiver ? 5 : 3)) {
+            revert UnsafeMaxAttempts(p.purpose, p.maxAttempts);
+        }
+    }
+
+    /// @notice All four values of a policy.
+    function words(IOtpVerifier.Policy memory policy) internal pure returns (string memory) {
+        return string.concat(
+            "ttl ",
+            VM.toString(policy.ttl),
+            " s, grace ",
+            VM.toString(policy.grace),
+            " s, ",
+            VM.toString(policy.maxAttempts),
+            policy.enabled ? " attempts, enabled" : " attempts, disabled"
+        );
     }
 
     function _same(string memory a, string memory b) private pure returns (bool) {

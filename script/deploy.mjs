@@ -9,10 +9,12 @@
 // it was. Running it again starts clean: every contract is new, and what the broken one left behind is governed by the
 // deployer alone and used by nobody.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { forge } from './forge.mjs';
+
+const LOST = 2; // deployed, and the result is not where it should be
 
 process.chdir(path.join(path.dirname(fileURLToPath(import.meta.url)), '..'));
 const args = process.argv.slice(2);
@@ -23,12 +25,22 @@ if (!args.includes('--rpc-url') || !out || !process.env.DEPLOY_CONFIG) {
 }
 if (existsSync(out)) fail(`${out} describes a deployment already; move it away to make another`);
 
+// beside the result and renamed to it, so that it appears whole: a rename does not reach another file system
+const beside = `${out}.${process.pid}`;
+try {
+  mkdirSync(path.dirname(out), { recursive: true });
+  writeFileSync(beside, '');
+  rmSync(beside);
+} catch (error) {
+  fail(`${out} could not be written, so nothing was sent: ${error.message}`);
+}
+
 const scratch = `.stack/deploy-${process.pid}`; // where forge lets a script write
 const pending = `${scratch}/deployment.json`;
 mkdirSync(scratch, { recursive: true });
 const status = await deploy();
-rmSync(scratch, { recursive: true, force: true });
-process.exit(status);
+if (status !== LOST) rmSync(scratch, { recursive: true, force: true });
+process.exit(status === 0 ? 0 : 1);
 
 async function deploy() {
   // --slow: each step has landed before the next is sent, so none waits in a pool behind one that never came
@@ -41,8 +53,15 @@ async function deploy() {
     console.error(`deploy: everything landed, and the chain does not say what it should: ${out} was not written`);
     return 1;
   }
-  mkdirSync(path.dirname(out), { recursive: true });
-  renameSync(pending, out);
+  try {
+    copyFileSync(pending, beside);
+    renameSync(beside, out);
+  } catch (error) {
+    rmSync(beside, { force: true });
+    console.error(`deploy: everything landed and is checked, but ${out} could not be written: ${error.message}`);
+    console.error(`deploy: do not deploy again; what stands where is in ${path.resolve(pending)}`);
+    return LOST;
+  }
   console.log(`deploy: ${steps.length} steps landed and checked; ${out} says what stands where`);
   return 0;
 }

@@ -6,6 +6,7 @@ import {TimelockController} from "@openzeppelin/contracts/governance/TimelockCon
 import {Safe} from "@safe-global/safe-contracts/contracts/Safe.sol";
 import {Enum} from "@safe-global/safe-contracts/contracts/common/Enum.sol";
 import {Script, console} from "forge-std/Script.sol";
+import {Vm} from "forge-std/Vm.sol";
 
 // what it prints is what it is for
 // solhint-disable no-console
@@ -53,6 +54,8 @@ abstract contract Governance is Script {
     TimelockController public timelock;
     /// @notice Whose owners sign.
     Safe public safe;
+    /// @notice The verifier's first implementation.
+    address public firstImplementation;
     /// @notice No log of the verifier is older.
     uint256 public deploymentBlock;
 
@@ -64,6 +67,7 @@ abstract contract Governance is Script {
         proxyAdmin = vm.parseJsonAddress(deployment, ".proxyAdmin");
         timelock = TimelockController(payable(vm.parseJsonAddress(deployment, ".timelock")));
         safe = Safe(payable(vm.parseJsonAddress(deployment, ".safe")));
+        firstImplementation = vm.parseJsonAddress(deployment, ".implementation");
         deploymentBlock = vm.parseJsonUint(deployment, ".deploymentBlock");
     }
 
@@ -71,6 +75,20 @@ abstract contract Governance is Script {
     modifier connected() {
         if (verifier == address(0)) use(vm.readFile(vm.envString("DEPLOY_OUT")));
         _;
+    }
+
+    /// @dev The logs of this contract with these topics from this block on. Virtual for tests, which ask no node.
+    function _logs(uint256 from, address where, bytes32[] memory topics)
+        internal
+        virtual
+        returns (Vm.EthGetLogs[] memory)
+    {
+        return vm.eth_getLogs(from, block.number, where, topics);
+    }
+
+    /// @dev From where logs are read: FROM_BLOCK on a node that limits the range, or the deployment.
+    function _fromBlock() internal view returns (uint256) {
+        return vm.envOr("FROM_BLOCK", deploymentBlock);
     }
 
     // --- what an operation is made of

@@ -2,16 +2,16 @@
 pragma solidity 0.8.30;
 
 import {IOtpVerifier} from "../../src-sol/interfaces/IOtpVerifier.sol";
-import {Governance, Step} from "./Governance.sol";
+import {Step} from "./Governance.sol";
+import {Issuers} from "./Issuers.sol";
 import {PausableUpgradeable} from "@openzeppelin/contracts-upgradeable/utils/PausableUpgradeable.sol";
-import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 /// @title RevokeBatches
 /// @notice For a stolen issuer key: pauses, takes the issuer's role, and revokes its live codes, each at once. What is done
 /// already is left out, so it is run until there is nothing to do; `Unpause` ends the incident.
 /// @dev The order matters: while it is paused nobody issues or uses a code, so that no batch appears behind the list.
-contract RevokeBatches is Governance {
+contract RevokeBatches is Issuers {
     /// @notice No batch of this issuer has this root.
     error UnknownBatch(bytes32 root);
 
@@ -25,7 +25,9 @@ contract RevokeBatches is Governance {
     /// lives 70 minutes at most (ttl and grace at their bounds), so on a node that limits the range the blocks of that time
     /// are enough.
     function run(address issuer) external connected returns (Step[] memory) {
-        return _end(issuer, _live(issuer, _rootsOf(issuer)));
+        bytes32[] memory roots = _rootsOf(issuer);
+        if (roots.length == 0) _checkWasIssuer(issuer);
+        return _end(issuer, _live(issuer, roots));
     }
 
     /// @notice Revokes these batches of the issuer, as far as they are live.
@@ -34,12 +36,13 @@ contract RevokeBatches is Governance {
             (uint40 expiry,,,) = IOtpVerifier(verifier).batchOf(issuer, roots[i]);
             if (expiry == 0) revert UnknownBatch(roots[i]);
         }
+        if (roots.length == 0) _checkWasIssuer(issuer);
         return _end(issuer, _live(issuer, roots));
     }
 
     function _end(address issuer, bytes32[] memory roots) private returns (Step[] memory) {
         bool pausing = !PausableUpgradeable(verifier).paused();
-        bool removing = IAccessControl(verifier).hasRole(IOtpVerifier(verifier).ISSUER_ROLE(), issuer);
+        bool removing = _issues(issuer);
         uint256 revocations = (roots.length + ROOTS_A_STEP - 1) / ROOTS_A_STEP;
         uint256 size = (pausing ? 1 : 0) + (removing ? 1 : 0) + revocations;
         if (size == 0) revert NothingToDo("paused, no issuer, and no live batch of it");
@@ -81,8 +84,7 @@ contract RevokeBatches is Governance {
     function _rootsOf(address issuer) private returns (bytes32[] memory roots) {
         bytes32[] memory topics = new bytes32[](1);
         topics[0] = IOtpVerifier.OtpBatchSet.selector;
-        uint256 from = vm.envOr("FROM_BLOCK", deploymentBlock);
-        Vm.EthGetLogs[] memory logs = vm.eth_getLogs(from, block.number, verifier, topics);
+        Vm.EthGetLogs[] memory logs = _logs(_fromBlock(), verifier, topics);
         roots = new bytes32[](logs.length);
         uint256 size = 0;
         for (uint256 i = 0; i < logs.length; ++i) {

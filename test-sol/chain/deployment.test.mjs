@@ -1,11 +1,11 @@
 // Deployment and its check, from the command line against a real node.
 // Run: node --test test-sol/chain/     (forge must have built: it is asked for byte code)
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { ask, check as runCheck, deploy, scratchFolder, sendAs, startAnvil, startProxy, strangerAddress } from './anvil.mjs';
-import { hash, selector } from './transactionBuilder.mjs';
+import { hash, hashOfBytes, selector } from './transactionBuilder.mjs';
 
 const { folder, remove } = scratchFolder('deployment-test');
 const out = path.join(folder, 'deployment.json');
@@ -33,6 +33,14 @@ const append = async (account) => {
   await ask(anvil.url, 'anvil_setCode', [account, `${code}00`]);
 };
 
+// Has the account emit a log with one indexed argument, by code that stands in its place for one call: two topics, then data.
+async function logAs(account, topic, indexed, data) {
+  const code = await ask(anvil.url, 'eth_getCode', [account, 'latest']);
+  await ask(anvil.url, 'anvil_setCode', [account, '0x604036038060405f37602035905f35905fa200']);
+  await sendAs(anvil.url, strangerAddress, account, `0x${[topic, indexed, ...data].map(word).join('')}`);
+  await ask(anvil.url, 'anvil_setCode', [account, code]);
+}
+
 // Changes the chain as no script would, has the check say in words what differs - all of it, and nothing else - and takes
 // the change back.
 async function planted(change, expected, env) {
@@ -45,6 +53,16 @@ async function planted(change, expected, env) {
   const same = (line) => line.toLowerCase().replace(/^not so: /, '');
   assert.deepEqual(differences.map(same).sort(), expected.map(same).sort(), output);
 }
+
+test('nothing is sent when the result could not be written', async () => {
+  const occupied = path.join(folder, 'occupied');
+  writeFileSync(occupied, '');
+  const before = await ask(anvil.url, 'eth_blockNumber', []);
+  const { code, output } = await deploy(anvil.url, { DEPLOY_OUT: path.join(occupied, 'deployment.json') });
+  assert.equal(code, 2, output);
+  assert.match(output, /could not be written, so nothing was sent/);
+  assert.equal(await ask(anvil.url, 'eth_blockNumber', []), before);
+});
 
 test('a deployment that breaks off says at which step, and writes no result', async () => {
   for (const steps of [0, 7]) {
@@ -69,6 +87,34 @@ test('run again it starts clean, writes the result, and never writes over one', 
   assert.equal(again.code, 2, again.output);
   assert.equal(readFileSync(out, 'utf8'), result);
 });
+
+test('a result that cannot be written after all is kept, and said where', async () => {
+  const taken = path.join(folder, 'taken.json');
+  const before = await ask(anvil.url, 'eth_blockNumber', []);
+  const deploying = deploy(anvil.url, { DEPLOY_OUT: taken });
+  while ((await ask(anvil.url, 'eth_blockNumber', [])) === before) await new Promise((resolve) => setTimeout(resolve, 50));
+  mkdirSync(taken);
+  const { code, output } = await deploying;
+  assert.equal(code, 1, output);
+  const [, kept] = output.match(/what stands where is in (.*)/);
+  assert.notEqual(JSON.parse(readFileSync(kept, 'utf8')).verifier, deployment.verifier);
+  rmSync(path.dirname(kept), { recursive: true });
+});
+
+test('the result may lie on another file system', { skip: !anotherFileSystem() && 'there is none here' }, async () => {
+  const far = `/dev/shm/deployment-test-${process.pid}.json`;
+  try {
+    const { code, output } = await deploy(anvil.url, { DEPLOY_OUT: far });
+    assert.equal(code, 0, output);
+    assert.notEqual(JSON.parse(readFileSync(far, 'utf8')).verifier, deployment.verifier);
+  } finally {
+    rmSync(far, { force: true });
+  }
+});
+
+function anotherFileSystem() {
+  return existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync(folder).dev;
+}
 
 test('nothing differs in what was just deployed', async () => {
   const { code, output } = await check();
@@ -168,6 +214,73 @@ test("the check sees another delay and other powers over the timelock", async ()
   await planted(
     () => send(timelock, timelock, 'grantRole(bytes32,address)', hash('PROPOSER_ROLE'), strangerAddress),
     ['the timelock has 2 proposers instead of one Safe'],
+  );
+});
+
+test('the check sees a role that others than the admin give', async () => {
+  const { verifier, timelock } = deployment;
+  const roles = (names) => ['0x0', ...names.map(hash)];
+  // where OpenZeppelin's AccessControl keeps a role's admin, upgradeable (ERC-7201) and not
+  const places = [
+    [verifier, '0x02dd7bc7dec4dceedda775e58dd541e08a116c6c53815c0bd028192f7b626800', ['GOVERNOR_ROLE', 'GUARDIAN_ROLE', 'ISSUER_ROLE']],
+    [timelock, '0x0', ['PROPOSER_ROLE', 'CANCELLER_ROLE', 'EXECUTOR_ROLE']],
+  ];
+  await planted(
+    async () => {
+      for (const [account, slot, names] of places) {
+        for (const role of roles(names)) {
+          const data = BigInt(hashOfBytes(`${word(role)}${word(slot)}`));
+          await store(account, `0x${(data + 1n).toString(16)}`, hash('ANOTHER_ROLE'));
+        }
+      }
+    },
+    [
+      'only the admin gives DEFAULT_ADMIN_ROLE of the verifier',
+      ...places[0][2].map((name) => `only the admin gives ${name}`),
+      ...[...places[1][2], 'DEFAULT_ADMIN_ROLE'].map((name) => `only the admin gives the timelock's ${name}`),
+    ],
+  );
+});
+
+test('the check sees code that ran in the setup of the Safe, and owners that it had then', async () => {
+  const { safe } = deployment;
+  const setup = hash('SafeSetup(address,address[],uint256,address,address)');
+  await planted(
+    () => logAs(safe, setup, strangerAddress, ['0xa0', '0x1', strangerAddress, strangerAddress, '0x0', '0x1', strangerAddress]),
+    [
+      'the Safe was set up once',
+      "no code of others ran in the Safe's setup",
+      "the Safe was set up with the file's owners",
+      "the fallback handler of the Safe's setup has the byte code of this build",
+    ],
+  );
+});
+
+test('the check sees that another implementation stood here before', async () => {
+  const { verifier, implementation, proxyAdmin, timelock } = deployment;
+  await planted(async () => {
+    const data = `${selector('upgradeAndCall(address,address,bytes)')}${[verifier, implementation, '0x60', '0x0'].map(word).join('')}`;
+    await sendAs(anvil.url, timelock, proxyAdmin, data);
+  }, [`upgraded to ${implementation}; the one before can have written any storage`]);
+  await planted(
+    () => logAs(verifier, hash('Upgraded(address)'), strangerAddress, []),
+    [
+      'the last Upgraded log names the implementation',
+      `upgraded to ${strangerAddress}; the one before can have written any storage`,
+    ],
+  );
+});
+
+test('the check refuses a file that no deployment would be made from, though the chain is as it says', async () => {
+  const { timelock, verifier } = deployment;
+  const file = JSON.parse(readFileSync('script/config/local.json', 'utf8'));
+  file.policies[2].maxAttempts = 5;
+  const lax = path.join(folder, 'lax.json');
+  writeFileSync(lax, JSON.stringify(file));
+  await planted(
+    () => send(timelock, verifier, 'setPolicy(bytes32,(uint32,uint16,uint8,bool))', text('keys'), '0x3c', '0x12c', '0x5', '0x1'),
+    ['the file is one that Deploy takes: it says UnsafeMaxAttempts'],
+    { DEPLOY_CONFIG: lax },
   );
 });
 

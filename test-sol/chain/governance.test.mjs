@@ -113,6 +113,32 @@ test('an upgrade is rehearsed, waits, and is rolled back', async () => {
   }
 });
 
+test('it is rolled back to nothing that never stood here, and to what did', async () => {
+  const deployed = await passes(script('Upgrade', 'deploy()', [], {}, ['--private-key', deployer, '--broadcast']));
+  const never = deployed.match(/implementation: address (0x[0-9a-fA-F]{40})/)[1];
+  await fails(script('RollBack', 'run(address)', [never], {}), /implementation that the verifier never had/);
+  const [, log] = await ask(anvil.url, 'eth_getLogs', [
+    { address: deployment.verifier, fromBlock: '0x0', topics: [hash('Upgraded(address)')] },
+  ]);
+  const once = `0x${log.topics[1].slice(-40)}`;
+  assert.match(await passes(script('RollBack', 'run(address)', [once], {})), /roll-back-schedule/);
+});
+
+test('who never was an issuer is refused, and a narrow range of blocks does not make one so', async () => {
+  const nobody = '0x00000000000000000000000000000000000000aa';
+  for (const env of [{}, { FROM_BLOCK: '1' }]) {
+    await fails(script('RevokeBatches', 'run(address)', [nobody], env), /never issued and holds no role/);
+  }
+  await fails(script('RotateIssuer', 'remove(address)', [nobody], {}), /never issued and holds no role/);
+  // the standby, which issued nothing, once its role is taken
+  const snapshot = await ask(anvil.url, 'evm_snapshot', []);
+  const [, standby] = deployment.issuers;
+  await sendAs(anvil.url, deployment.guardian, deployment.verifier, `${selector('removeIssuer(address)')}${word(standby)}`);
+  const head = String(BigInt(await ask(anvil.url, 'eth_blockNumber', [])));
+  assert.match(await passes(script('RevokeBatches', 'run(address)', [standby], { FROM_BLOCK: head })), /pause/);
+  assert.equal(await ask(anvil.url, 'evm_revert', [snapshot]), true);
+});
+
 test('a stolen issuer key: its live batches are found in the logs, and end with it in one run', async () => {
   const [issuer] = deployment.issuers;
   const id = '0x'.padEnd(66, '7');

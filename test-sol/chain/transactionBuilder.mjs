@@ -20,3 +20,4 @@ export function checksumOf(file) {
 
 export const selector = (signature) => `0x${Buffer.from(keccak256(Buffer.from(signature))).toString('hex').slice(0, 8)}`;
 export const hash = (text) => `0x${Buffer.from(keccak256(Buffer.from(text))).toString('hex')}`;
+export const hashOfBytes = (hex) => `0x${Buffer.from(keccak256(Buffer.from(hex, 'hex'))).toString('hex')}`;

@@ -35,6 +35,13 @@ contract RefusalsTest is DeployFixture {
         script.deploy(config, deployer);
     }
 
+    function test_RevertWhen_TheDelayIsAboveThirtyDays() external {
+        config.delay = 30 days + 1;
+        _expectRefused(abi.encodeWithSelector(DeployConfigs.DelayTooLong.selector, 30 days + 1, 30 days));
+        config.delay = 30 days;
+        script.deploy(config, deployer);
+    }
+
     function _withKeysOfTheirOwn() private {
         config.guardian = makeAddr("guardian");
         (config.issuers[0], config.issuers[1]) = (makeAddr("issuer"), makeAddr("standby"));

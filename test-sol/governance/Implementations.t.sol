@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {Governance} from "../../script/governance/Governance.sol";
+import {Governance, Step} from "../../script/governance/Governance.sol";
 import {Implementations} from "../../script/governance/Implementations.sol";
 import {Rehearsal} from "../../script/governance/Rehearsal.sol";
-import {RollBack} from "../../script/governance/RollBack.s.sol";
 import {Upgrade} from "../../script/governance/Upgrade.s.sol";
 import {IOtpVerifier} from "../../src-sol/interfaces/IOtpVerifier.sol";
 import {GovernanceFixture} from "./GovernanceFixture.sol";
@@ -30,9 +29,20 @@ contract Lax {
     }
 }
 
+/// @notice What Upgrade and RollBack share, without what each of them refuses beside.
+contract Changing is Implementations {
+    function run(address implementation) external returns (Step[] memory) {
+        return _change("change", implementation, false);
+    }
+
+    function run(address implementation, bool presentIsBroken) external returns (Step[] memory) {
+        return _change("change", implementation, presentIsBroken);
+    }
+}
+
 /// @notice What is refused before anybody is asked to sign it.
 contract ImplementationsTest is GovernanceFixture {
-    RollBack private changing;
+    Changing private changing;
     address private next;
 
     bytes32 private constant INITIALIZABLE = 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00;
@@ -40,7 +50,7 @@ contract ImplementationsTest is GovernanceFixture {
 
     function setUp() public override {
         super.setUp();
-        changing = new RollBack();
+        changing = new Changing();
         changing.use(deployOut);
         next = new Upgrade().deploy();
     }

@@ -3,9 +3,18 @@ pragma solidity 0.8.30;
 
 import {Governance, Step} from "../../script/governance/Governance.sol";
 import {RevokeBatches} from "../../script/governance/RevokeBatches.s.sol";
+import {RotateIssuer} from "../../script/governance/RotateIssuer.s.sol";
 import {Unpause} from "../../script/governance/Unpause.s.sol";
 import {IOtpVerifier} from "../../src-sol/interfaces/IOtpVerifier.sol";
 import {GovernanceFixture} from "./GovernanceFixture.sol";
+import {Vm} from "forge-std/Vm.sol";
+
+/// @notice Asks no node: no log of anything.
+contract RevokeWithoutLogs is RevokeBatches {
+    function _logs(uint256, address, bytes32[] memory) internal pure override returns (Vm.EthGetLogs[] memory) {
+        return new Vm.EthGetLogs[](0);
+    }
+}
 
 /// @notice A stolen issuer key, from the first signature to the unpause, with the real Safe and timelock.
 contract IncidentTest is GovernanceFixture {
@@ -16,7 +25,7 @@ contract IncidentTest is GovernanceFixture {
 
     function setUp() public override {
         super.setUp();
-        (revoking, unpausing) = (new RevokeBatches(), new Unpause());
+        (revoking, unpausing) = (new RevokeWithoutLogs(), new Unpause());
         revoking.use(deployOut);
         unpausing.use(deployOut);
     }
@@ -52,6 +61,76 @@ contract IncidentTest is GovernanceFixture {
         _pass(unpausing, unpausing.run());
         _verify(others);
         _issueBatch(otherIssuer, WITHDRAW, 1, 0);
+    }
+
+    /// @dev README.md's path, step by step, where nobody else can issue.
+    function test_WithoutAStandbyANewKeyIssuesAfterTheDelay() external {
+        (IOtpVerifier.Ticket memory issued, bytes32 root) = _issueBatch(issuer, WITHDRAW, 3, 1);
+        RotateIssuer rotating = new RotateIssuer();
+        rotating.use(deployOut);
+        address fresh = makeAddr("fresh");
+        vm.startPrank(guardian);
+        verifier.removeIssuer(otherIssuer);
+        verifier.pause();
+        verifier.removeIssuer(issuer);
+        vm.stopPrank();
+        _sign(revoking, revoking.run(issuer, _roots(root))[0]);
+        _assertStatus(issued, IOtpVerifier.Status.Revoked);
+
+        _sign(unpausing, unpausing.run()[0]);
+        _sign(rotating, rotating.run(issuer, fresh)[0]);
+        skip(config.delay);
+        Step[] memory left = rotating.run(issuer, fresh);
+        assertEq(left.length, 1, "run again it says where the proposal stands");
+        _sign(rotating, left[0]);
+        _sign(unpausing, unpausing.run()[0]);
+
+        assertFalse(verifier.hasRole(ISSUER_ROLE, issuer));
+        (IOtpVerifier.Ticket memory next,) = _issueBatch(fresh, WITHDRAW, 1, 0);
+        _verify(next);
+        vm.expectRevert(
+            abi.encodeWithSelector(Governance.NothingToDo.selector, "the new issuer issues, the old one does not")
+        );
+        rotating.run(issuer, fresh);
+    }
+
+    function test_ARotationThatWaitsIsExecutedThoughTheOldIssuerIsGone() external {
+        _issueBatch(issuer, WITHDRAW, 1, 0);
+        RotateIssuer rotating = new RotateIssuer();
+        rotating.use(deployOut);
+        address fresh = makeAddr("fresh");
+        _sign(rotating, rotating.run(issuer, fresh)[0]);
+        vm.prank(guardian);
+        verifier.removeIssuer(issuer);
+        skip(config.delay);
+        Step[] memory left = rotating.run(issuer, fresh);
+        assertEq(left.length, 1);
+        _sign(rotating, left[0]);
+        assertTrue(verifier.hasRole(ISSUER_ROLE, fresh));
+    }
+
+    function test_RevertWhen_TheAccountNeverWasAnIssuer() external {
+        vm.prank(guardian);
+        verifier.pause();
+        bytes memory refusal =
+            abi.encodeWithSelector(Governance.Unfit.selector, "never issued and holds no role", stranger);
+        vm.expectRevert(refusal);
+        revoking.run(stranger);
+        vm.expectRevert(refusal);
+        revoking.run(stranger, new bytes32[](0));
+    }
+
+    /// @dev By its serials, whatever logs the node shows.
+    function test_AnIssuerThatWasRemovedIsNotRefused() external {
+        _issueBatch(issuer, WITHDRAW, 1, 0);
+        vm.startPrank(guardian);
+        verifier.pause();
+        verifier.removeIssuer(issuer);
+        vm.stopPrank();
+        vm.expectRevert(
+            abi.encodeWithSelector(Governance.NothingToDo.selector, "paused, no issuer, and no live batch of it")
+        );
+        revoking.run(issuer);
     }
 
     function test_OneOwnerCannotRevoke() external {

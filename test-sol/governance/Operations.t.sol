@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+import {DeployConfigs} from "../../script/DeployConfig.sol";
 import {Cancel} from "../../script/governance/Cancel.s.sol";
 import {Governance, Step} from "../../script/governance/Governance.sol";
 import {Pause} from "../../script/governance/Pause.s.sol";
@@ -10,6 +11,35 @@ import {Unpause} from "../../script/governance/Unpause.s.sol";
 import {IOtpVerifier} from "../../src-sol/interfaces/IOtpVerifier.sol";
 import {IVerifier} from "../utils/IVerifier.sol";
 import {GovernanceFixture} from "./GovernanceFixture.sol";
+import {Vm} from "forge-std/Vm.sol";
+
+/// @notice Asks no node: the logs are those that the test recorded.
+contract CancelByRecordedLogs is Cancel {
+    function _logs(uint256, address where, bytes32[] memory topics)
+        internal
+        override
+        returns (Vm.EthGetLogs[] memory logs)
+    {
+        Vm.Log[] memory all = vm.getRecordedLogs();
+        logs = new Vm.EthGetLogs[](all.length);
+        uint256 size = 0;
+        for (uint256 i = 0; i < all.length; ++i) {
+            if (all[i].emitter != where || all[i].topics[0] != topics[0] || all[i].topics[1] != topics[1]) continue;
+            logs[size].topics = all[i].topics;
+            logs[size++].data = all[i].data;
+        }
+        assembly ("memory-safe") {
+            mstore(logs, size)
+        }
+    }
+}
+
+/// @notice No log of any role.
+contract RotateWithoutLogs is RotateIssuer {
+    function _logs(uint256, address, bytes32[] memory) internal pure override returns (Vm.EthGetLogs[] memory) {
+        return new Vm.EthGetLogs[](0);
+    }
+}
 
 contract OperationsTest is GovernanceFixture {
     Pause private pausing;
@@ -23,7 +53,7 @@ contract OperationsTest is GovernanceFixture {
     function setUp() public override {
         super.setUp();
         (pausing, unpausing, policies) = (new Pause(), new Unpause(), new SetPolicy());
-        (issuers, cancelling) = (new RotateIssuer(), new Cancel());
+        (issuers, cancelling) = (new RotateWithoutLogs(), new CancelByRecordedLogs());
         Governance[5] memory all = [Governance(pausing), unpausing, policies, issuers, cancelling];
         for (uint256 i = 0; i < all.length; ++i) {
             all[i].use(deployOut);
@@ -109,16 +139,43 @@ contract OperationsTest is GovernanceFixture {
     }
 
     function test_RevertWhen_APolicyCouldNeverBeSet() external {
-        vm.expectRevert(abi.encodeWithSelector(SetPolicy.OutOfBounds.selector, 29, 0, 1));
-        policies.run("login", 29, 0, 1, true);
-        vm.expectRevert(abi.encodeWithSelector(SetPolicy.OutOfBounds.selector, 30, 0, 6));
-        policies.run("login", 30, 0, 6, true);
-        vm.expectRevert(abi.encodeWithSelector(SetPolicy.BadPurpose.selector, ""));
-        policies.run("", 30, 0, 1, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeTtl.selector, "login", 29));
+        policies.run("login", 29, 0, 1, true, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeTtl.selector, "login", 601));
+        policies.run("login", 601, 0, 1, true, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeGrace.selector, "login", 3601));
+        policies.run("login", 30, 3601, 1, true, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeMaxAttempts.selector, "login", 6));
+        policies.run("login", 30, 0, 6, true, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.BadPurpose.selector, ""));
+        policies.run("", 30, 0, 1, true, true);
+    }
+
+    function test_RevertWhen_APolicyIsLaxerThanADeploymentsWithoutWaiver() external {
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeTtl.selector, "login", 181));
+        policies.run("login", 181, 0, 3, true);
+        vm.expectRevert(abi.encodeWithSelector(DeployConfigs.UnsafeMaxAttempts.selector, "login", 4));
+        policies.run("login", 180, 0, 4, true, false);
+        assertEq(policies.run("login", 600, 3600, 5, true, true).length, 2);
+    }
+
+    function test_ThePolicysDescriptionSaysEachValueBesideThePresentOne() external {
+        assertTrue(
+            vm.contains(
+                policies.run("withdraw", 90, 0, 2, false)[0].description,
+                "Sets the policy of withdraw to ttl 90 s, grace 0 s, 2 attempts, disabled; at present ttl 60 s, grace 300 s, 3 attempts, enabled. First"
+            )
+        );
+        assertTrue(
+            vm.contains(
+                policies.run("payouts", 600, 0, 5, true, true)[0].description,
+                "Sets the policy of payouts to ttl 600 s, grace 0 s, 5 attempts, enabled. A new purpose. Waives what is recommended. First"
+            )
+        );
     }
 
     function test_ACancelledProposalCannotRun() external {
-        Step[] memory steps = policies.run("login", 600, 3600, 5, true);
+        Step[] memory steps = policies.run("login", 180, 3600, 3, true);
         _sign(policies, steps[0]);
         bytes32 id = _idOf(steps[1]);
         _sign(cancelling, cancelling.run(id)[0]);
@@ -130,6 +187,30 @@ contract OperationsTest is GovernanceFixture {
             abi.encodeWithSelector(Governance.NothingToDo.selector, "the timelock knows no such proposal that waits")
         );
         cancelling.run(id);
+    }
+
+    function test_ACancellationSaysWhatIsCancelled() external {
+        vm.recordLogs();
+        Step[] memory steps = policies.run("login", 180, 3600, 3, true);
+        _sign(policies, steps[0]);
+        _assertCancels(
+            steps[1],
+            string.concat("setPolicy ", vm.toString(LOGIN), " to ttl 180 s, grace 3600 s, 3 attempts, enabled.")
+        );
+
+        address fresh = makeAddr("fresh");
+        steps = issuers.run(issuer, fresh);
+        _sign(issuers, steps[0]);
+        string memory words = string.concat("grantRole ISSUER_ROLE to ", vm.toString(fresh));
+        _assertCancels(steps[1], string.concat(words, "; removeIssuer ", vm.toString(issuer), "."));
+        _assertCancels(steps[1], ": the logs do not show what it does."); // they were read already
+    }
+
+    function _assertCancels(Step memory step, string memory words) private {
+        bytes32 id = _idOf(step);
+        string memory description = cancelling.run(id)[0].description;
+        assertTrue(vm.contains(description, vm.toString(id)));
+        assertTrue(vm.contains(description, words), description);
     }
 
     /// @dev The operation that an execute step executes.
@@ -174,11 +255,12 @@ contract OperationsTest is GovernanceFixture {
     }
 
     function test_AStolenIssuerKeyIsRemovedAtOnce() external {
+        _issue(); // which shows later that it was an issuer
         Step[] memory steps = issuers.remove(issuer);
         assertEq(steps.length, 1);
         _sign(issuers, steps[0]);
         assertFalse(verifier.hasRole(ISSUER_ROLE, issuer));
-        vm.expectRevert(abi.encodeWithSelector(Governance.NothingToDo.selector, "no issuer"));
+        vm.expectRevert(abi.encodeWithSelector(Governance.NothingToDo.selector, "no issuer any more"));
         issuers.remove(issuer);
     }
 
@@ -188,10 +270,31 @@ contract OperationsTest is GovernanceFixture {
         vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "new issuer", issuer));
         issuers.run(issuer, issuer);
         address owner = config.owners[0];
-        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "new issuer is an owner of the Safe", owner));
+        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "new issuer is the Safe or an owner", owner));
         issuers.run(issuer, owner);
-        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "old issuer holds no role", stranger));
+        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "never issued and holds no role", stranger));
         issuers.run(stranger, issuer);
+        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, "never issued and holds no role", stranger));
+        issuers.remove(stranger);
+    }
+
+    function test_RevertWhen_TheNewIssuerHoldsAnotherPower() external {
+        _expectUnfit("new issuer is the Safe or an owner", d.safe);
+        issuers.run(issuer, d.safe);
+        _expectUnfit("new issuer is the timelock", d.timelock);
+        issuers.run(issuer, d.timelock);
+        bytes32[3] memory roles = [bytes32(0), keccak256("GOVERNOR_ROLE"), keccak256("GUARDIAN_ROLE")];
+        for (uint256 i = 0; i < roles.length; ++i) {
+            address other = makeAddr(vm.toString(i));
+            vm.prank(d.timelock);
+            verifier.grantRole(roles[i], other);
+            _expectUnfit("new issuer is admin, governor or guardian", other);
+            issuers.run(issuer, other);
+        }
+    }
+
+    function _expectUnfit(string memory what, address account) private {
+        vm.expectRevert(abi.encodeWithSelector(Governance.Unfit.selector, what, account));
     }
 
     // --- on a local chain
