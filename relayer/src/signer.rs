@@ -49,9 +49,8 @@ pub async fn from_kms(
     chain_id: u64,
 ) -> anyhow::Result<IssuerSigner> {
     let signer = AwsSigner::new(client, key_id.to_owned(), Some(chain_id)).await;
-    let hint = || {
-        format!("KMS does not give {section}.kms_key_id's public key: check key id, type, region and permissions")
-    };
+    let hint =
+        || format!("KMS does not give {section}.kms_key_id's public key: check key id, type, region and permissions");
     Ok(Arc::new(signer.with_context(hint)?))
 }
 
