@@ -51,8 +51,11 @@ contract World is CommonBase {
     mapping(address account => bool) public isIssuer;
     bool public paused;
 
-    /// @notice How often what happened: what a run has to reach.
-    mapping(bytes4 topic => uint256) public count;
+    /// @notice How often what happened, by the event's topic, and a use by the function too: what a run has to reach. What
+    /// was there before the first call does not count.
+    mapping(bytes4 what => uint256) public count;
+    /// @notice How many ids were copied from another issuer.
+    uint256 public copies;
     /// @notice How many calls actors made of their own, without those that only ask whether a call is refused.
     uint256 public calls;
     /// @notice The numbers of INVARIANTS.md that a call broke.
@@ -65,6 +68,7 @@ contract World is CommonBase {
 
     function addCode(Code calldata code) external {
         _codes.push(code);
+        if (code.copied) ++copies;
         _codeAt[code.ticket.issuer][code.ticket.id] = _codes.length;
     }
 
@@ -112,7 +116,7 @@ contract World is CommonBase {
 
     function _take(Vm.Log memory log, address caller, bytes4 selector, address signer) private {
         bytes32 topic = log.topics[0];
-        ++count[bytes4(topic)];
+        _count(bytes4(topic));
         if (topic == IOtpVerifier.OtpBatchSet.selector) {
             _batchSet(log, caller);
         } else if (topic == IOtpVerifier.OtpSet.selector) {
@@ -120,7 +124,7 @@ contract World is CommonBase {
         } else if (topic == IOtpVerifier.OtpVerified.selector) {
             _otpVerified(log, caller, selector, signer);
         } else if (topic == IOtpVerifier.OtpConsumed.selector) {
-            _otpConsumed(log, caller);
+            _otpConsumed(log, caller, selector);
         } else if (topic == IOtpVerifier.OtpRevoked.selector) {
             _set(_address(log.topics[2]), log.topics[1], 3);
         } else if (topic == IOtpVerifier.OtpBatchRevoked.selector) {
@@ -136,6 +140,10 @@ contract World is CommonBase {
         } else if (topic == IAccessControl.RoleRevoked.selector) {
             _role(log, false);
         }
+    }
+
+    function _count(bytes4 what) private {
+        if (calls > 0) ++count[what];
     }
 
     function _role(Vm.Log memory log, bool granted) private {
@@ -170,6 +178,7 @@ contract World is CommonBase {
     function _otpVerified(Vm.Log memory log, address caller, bytes4 selector, address signer) private {
         (address issuer,) = abi.decode(log.data, (address, bytes32));
         bytes32 id = log.topics[1];
+        _count(selector);
         uint256 at = _codeAt[issuer][id];
         if (at == 0) return fault(3);
         Code storage code = _codes[at - 1];
@@ -185,9 +194,10 @@ contract World is CommonBase {
         _set(issuer, id, 1);
     }
 
-    function _otpConsumed(Vm.Log memory log, address caller) private {
+    function _otpConsumed(Vm.Log memory log, address caller, bytes4 selector) private {
         (address issuer,) = abi.decode(log.data, (address, bytes32));
         bytes32 id = log.topics[1];
+        if (selector == IOtpVerifier.consume.selector) _count(selector);
         if (_verified[issuer][id] != 1) fault(4);
         if (++_consumed[issuer][id] > 1) fault(2);
         if (_address(log.topics[3]) != caller || _codes[_codeAt[issuer][id] - 1].consumer != caller) fault(3);

@@ -4,10 +4,11 @@ pragma solidity 0.8.30;
 import {IOtpVerifier} from "../../../src-sol/interfaces/IOtpVerifier.sol";
 import {Code, Known, World} from "../World.sol";
 import {Actor} from "./Actor.sol";
+import {Issuing} from "./Issuers.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @notice What subjects and consumers share: whatever they use, they try to use again.
-abstract contract User is Actor {
+abstract contract User is Issuing {
     /// @dev Whether it passed the first time. The same call at once is never good twice, whether it passed or not: by
     /// chance alone the same code is seldom tried again while it lives.
     function _useTwice(address caller, bytes memory data, address signer) internal returns (bool ok) {
@@ -45,15 +46,24 @@ abstract contract User is Actor {
 contract Subjects is User {
     constructor(World world) Actor(world) {}
 
-    function verify(uint256 which) external {
+    modifier catchesUp(uint256 seed) {
+        if (_isDue(IOtpVerifier.verify.selector)) _verify(_fresh(seed));
+        if (_isDue(IOtpVerifier.verifyFor.selector)) _verifyFor(_fresh(seed), _key(seed / 4), uint64(block.timestamp));
+        _;
+    }
+
+    function verify(uint256 which) external catchesUp(which) {
         (bool any, Code memory code) = _codeIn(0, which);
-        if (!any) return;
+        if (any) _verify(code);
+    }
+
+    function _verify(Code memory code) private {
         bool live = _live(code);
         if (_useUp(code, code.subject, _verifyCall(code), address(0)) != live) WORLD.fault(14);
     }
 
     /// @dev Another subject, or a wrong code, action or proof.
-    function verifyWrongly(uint256 which, uint256 seed) external {
+    function verifyWrongly(uint256 which, uint256 seed) external catchesUp(seed) {
         (bool any, Code memory code) = _code(which);
         if (!any) return;
         address caller = code.subject;
@@ -67,16 +77,17 @@ contract Subjects is User {
     }
 
     /// @dev A third of the time signed by who may sign it.
-    function verifyFor(uint256 which, uint256 seed) external {
+    function verifyFor(uint256 which, uint256 seed) external catchesUp(seed) {
         (bool any, Code memory code) = _codeIn(0, which);
-        if (!any) return;
-        uint64 deadline = uint64(block.timestamp + seed % 2);
+        if (any) _verifyFor(code, _key(seed), uint64(block.timestamp + seed % 2));
+    }
+
+    function _verifyFor(Code memory code, uint256 key, uint64 deadline) private {
         bytes32 structHash = keccak256(
             abi.encode(
                 keccak256("Verify(bytes32 id,bytes32 action,uint64 deadline)"), code.ticket.id, _action(code), deadline
             )
         );
-        uint256 key = _key(seed);
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, MessageHashUtils.toTypedDataHash(_domain(), structHash));
         bool expected = _live(code) && vm.addr(key) == code.subject;
         bytes memory data = abi.encodeCall(
@@ -103,15 +114,31 @@ contract Subjects is User {
 contract Consumers is User {
     constructor(World world) Actor(world) {}
 
-    function consume(uint256 which) external {
+    modifier catchesUp(uint256 seed) {
+        if (_isDue(IOtpVerifier.consume.selector)) {
+            Code memory code = _fresh(seed);
+            _call(code.subject, _verifyCall(code));
+            _consume(code);
+        }
+        if (_isDue(IOtpVerifier.verifyAndConsume.selector)) {
+            Code memory code = _fresh(seed);
+            _verifyAndConsume(code, code.consumer);
+        }
+        _;
+    }
+
+    function consume(uint256 which) external catchesUp(which) {
         (bool any, Code memory code) = _codeIn(1, which);
-        if (!any) return;
+        if (any) _consume(code);
+    }
+
+    function _consume(Code memory code) private {
         bool expected = _spendable(code);
         bytes memory data = _consumeCall(code, code.ticket.purpose);
         if (_useUp(code, code.consumer, data, address(0)) != expected) WORLD.fault(14);
     }
 
-    function consumeWrongly(uint256 which, uint256 seed) external {
+    function consumeWrongly(uint256 which, uint256 seed) external catchesUp(seed) {
         (bool any, Code memory code) = _code(which);
         if (!any) return;
         bytes32 purpose = code.ticket.purpose;
@@ -123,10 +150,12 @@ contract Consumers is User {
         _useTwice(caller, _consumeCall(code, purpose), address(0));
     }
 
-    function verifyAndConsume(uint256 which, uint256 seed) external {
+    function verifyAndConsume(uint256 which, uint256 seed) external catchesUp(seed) {
         (bool any, Code memory code) = _codeIn(0, which);
-        if (!any) return;
-        address caller = seed % 4 == 0 ? _consumer(seed / 4) : code.consumer;
+        if (any) _verifyAndConsume(code, seed % 4 == 0 ? _consumer(seed / 4) : code.consumer);
+    }
+
+    function _verifyAndConsume(Code memory code, address caller) private {
         bool expected = _live(code) && caller == code.consumer;
         if (_useUp(code, caller, _verifyAndConsumeCall(code), address(0)) != expected) WORLD.fault(14);
     }
