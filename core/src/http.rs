@@ -7,6 +7,7 @@ mod listening;
 mod patience;
 mod problem;
 mod serve;
+mod shares;
 mod tls;
 
 use std::{convert::Infallible, io, net::SocketAddr};

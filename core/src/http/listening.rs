@@ -95,7 +95,9 @@ impl Listening {
     pub async fn bind(&self) -> anyhow::Result<(Door, Door)> {
         let tls = self.tls.clone().map(Tls::open).transpose()?.map(Arc::new);
         let admin_tls = tls.clone().filter(|_| self.is_admin_tls());
-        let public = Door::new("public", bind(self.listen).await?, tls);
+        // On loopback and behind a proxy, all clients have one address.
+        let is_shared = !self.behind_proxy && !self.listen.ip().is_loopback();
+        let public = Door::new("public", bind(self.listen).await?, tls).shared(is_shared);
         Ok((public, Door::new("admin", bind(self.admin_listen).await?, admin_tls)))
     }
 }

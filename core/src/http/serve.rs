@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{patience::Patient, tls::Tls};
+use super::{patience::Patient, shares::Shares, tls::Tls};
 use crate::metrics::HTTP_CONNECTIONS;
 
 /// How long requests in flight may take to finish once shutdown began.
@@ -45,6 +45,8 @@ struct Limits {
     headers: usize,
     /// Open at once. Others wait in the listener's backlog.
     connections: usize,
+    /// Of these, open at once of one client, where the port's clients come to it themselves. More are closed at once.
+    share: usize,
 }
 
 const LIMITS: Limits = Limits {
@@ -54,6 +56,7 @@ const LIMITS: Limits = Limits {
     head: 32 * 1024,
     headers: 64,
     connections: 1_024,
+    share: 128,
 };
 
 /// A port to serve on.
@@ -63,13 +66,21 @@ pub struct Door {
     tls: Option<Arc<Tls>>,
     /// `public` or `admin`, for the metrics.
     name: &'static str,
+    /// Whether no client may hold all connections.
+    is_shared: bool,
 }
 
 impl Door {
     /// A port that is bound already.
     #[must_use]
     pub const fn new(name: &'static str, listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { listener, tls, name }
+        Self { listener, tls, name, is_shared: false }
+    }
+
+    /// Holds each client to its share of the connections. Not for a port behind a proxy: all connections are that one's.
+    #[must_use]
+    pub fn shared(self, is_shared: bool) -> Self {
+        Self { is_shared, ..self }
     }
 }
 
@@ -81,7 +92,7 @@ impl From<TcpListener> for Door {
 }
 
 /// Serves until `shutdown`, then lets requests in flight finish for a few seconds. At most 1,024 connections are open at
-/// once; one that does not finish its handshake or sends no whole request head within ten seconds, or does not read its
+/// once, and where the port is [`Door::shared`] 128 of one client; one that does not finish its handshake or sends no whole request head within ten seconds, or does not read its
 /// answer for twenty, is closed.
 ///
 /// # Errors
@@ -91,6 +102,7 @@ pub async fn serve(door: impl Into<Door>, router: Router, shutdown: Cancellation
 }
 
 async fn serve_within(limits: Limits, door: Door, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+    let shares = Shares::new(if door.is_shared { limits.share } else { limits.connections });
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -105,6 +117,10 @@ async fn serve_within(limits: Limits, door: Door, router: Router, shutdown: Canc
             accepted = accept(&door.listener, &slots) => accepted?,
             () = shutdown.cancelled() => break,
         };
+        let Some(share) = shares.take(peer.ip()) else {
+            tracing::debug!("a client has its share of connections");
+            continue;
+        };
         let (reception, watcher) = (reception.clone(), connections.watcher());
         let tls = door.tls.clone();
         let open = Open::new(door.name, slot);
@@ -113,7 +129,7 @@ async fn serve_within(limits: Limits, door: Door, router: Router, shutdown: Canc
                 None => reception.converse(stream, peer, watcher).await,
                 Some(tls) => reception.converse_by_tls(&tls, stream, peer, watcher).await,
             }
-            drop(open);
+            drop((open, share));
         });
     }
     drop(door);

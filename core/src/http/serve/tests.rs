@@ -20,6 +20,7 @@ const SHORT: Limits = Limits {
     head: 8 * 1024,
     headers: 20,
     connections: 2,
+    share: 1,
 };
 const LONG: Duration = Duration::from_secs(5);
 const REQUEST: &[u8] = b"GET /peer HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -74,6 +75,13 @@ async fn start() -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) 
 }
 
 async fn start_with(tls: Option<Arc<Tls>>) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+    start_as(tls, false).await
+}
+
+async fn start_as(
+    tls: Option<Arc<Tls>>,
+    is_shared: bool,
+) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
     let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
     let router = Router::new()
         .route("/peer", get(peer))
@@ -82,7 +90,7 @@ async fn start_with(tls: Option<Arc<Tls>>) -> (SocketAddr, CancellationToken, Jo
         .route("/endless", get(endless));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
-    let door = Door::new("public", listener, tls);
+    let door = Door::new("public", listener, tls).shared(is_shared);
     (address, shutdown.clone(), tokio::spawn(serve_within(SHORT, door, router, shutdown)))
 }
 
@@ -132,6 +140,27 @@ async fn those_above_the_limit_wait_and_are_served_when_idle_ones_are_closed() {
     let begun = Instant::now();
     assert!(rest(open(address, REQUEST).await).await.contains("200 OK"));
     assert!(begun.elapsed() >= SHORT.headers_within, "a third connection was served beside two");
+}
+
+#[tokio::test]
+async fn a_client_that_has_its_share_is_turned_away_and_another_is_served() {
+    let (address, _shutdown, _serving) = start_as(None, true).await;
+    let idle = open(address, b"").await;
+    let begun = Instant::now();
+    let mut crowding = TcpStream::connect(address).await.unwrap();
+    let closed = timeout(LONG, crowding.read(&mut [0])).await.unwrap();
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(address).await.unwrap();
+    other.write_all(REQUEST).await.unwrap();
+    let mut answer = [0; 15];
+    timeout(LONG, other.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert!(begun.elapsed() < SHORT.headers_within, "it waited for the idle one");
+    drop(idle);
+    sleep(Duration::from_millis(100)).await;
+    assert!(rest(open(address, REQUEST).await).await.contains("200 OK"), "the share is given back");
 }
 
 #[tokio::test]
