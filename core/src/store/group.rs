@@ -3,6 +3,11 @@
 //! Each piece of work runs as if it had a `BEGIN IMMEDIATE` of its own: one after another, under the writer's lock, and a
 //! piece that is undone or fails leaves no trace. Whoever handed it over is answered after the commit, never before.
 
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
 use futures_util::future::BoxFuture;
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +18,8 @@ use super::{StoreError, begin};
 const QUEUE: usize = 1_024;
 /// So many share a commit: what the first of them waits for the last.
 const MOST: usize = 64;
+/// A commit that takes longer counts as one that does not come.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a piece of work came to.
 pub(super) enum Outcome<T> {
@@ -37,14 +44,31 @@ impl<T, F> Work<T> for F where
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// How the commits go.
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// Since when the work that is being committed waits.
+    busy_since: Option<Instant>,
+    /// Whether the last commit failed.
+    failed: bool,
+}
+
+impl Progress {
+    fn is_stalled(&self) -> bool {
+        self.busy_since.is_some_and(|since| since.elapsed() > PATIENCE)
+    }
 }
 
 impl Group {
     /// Starts the task on the writer's pool.
     pub(super) fn start(writer: SqlitePool) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(commit_all(writer, waiting));
-        Self { jobs }
+        let progress = Arc::default();
+        tokio::spawn(commit_all(writer, waiting, Arc::clone(&progress)));
+        Self { jobs, progress }
     }
 
     /// Waits for the task's end.
@@ -52,9 +76,27 @@ impl Group {
         self.jobs.closed().await;
     }
 
-    /// Whether the task lives.
-    pub(super) fn is_alive(&self) -> bool {
-        !self.jobs.is_closed()
+    /// Answers when commits are coming: none is overdue, and the last one was done. Where it was not, nobody may write any
+    /// more because of this very answer, so that one is tried.
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        let progress = *lock(&self.progress);
+        if self.jobs.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if progress.is_stalled() {
+            return Err(StoreError::Stalled);
+        }
+        if !progress.failed {
+            return Ok(());
+        }
+        // It is nobody's, and writing it is a page for the disk all the same.
+        let attempt = self.run(|write| {
+            Box::pin(async move {
+                sqlx::query("PRAGMA user_version = 0").execute(write).await?;
+                Ok(Outcome::Keep(()))
+            })
+        });
+        tokio::time::timeout(PATIENCE, attempt).await.map_err(|_| StoreError::Stalled)?
     }
 
     /// Runs `work` in the next shared transaction, and answers once that is on the disk. Work that was handed over is
@@ -112,14 +154,20 @@ impl<T: Send> Job for Entry<T> {
     }
 }
 
-async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>>, progress: Arc<Mutex<Progress>>) {
     let mut jobs = Vec::with_capacity(MOST);
     while waiting.recv_many(&mut jobs, MOST).await > 0 {
+        lock(&progress).busy_since = Some(Instant::now());
         let failure = commit(&writer, &mut jobs).await.err();
+        *lock(&progress) = Progress { busy_since: None, failed: failure.is_some() };
         for job in jobs.drain(..) {
             job.answer(failure.as_ref());
         }
     }
+}
+
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
@@ -138,8 +186,6 @@ async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sq
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::store::Store;
 
@@ -210,5 +256,35 @@ mod tests {
         store.group.run(|w| Box::pin(async move { insert(w, "later").await.map(Outcome::Keep) })).await.unwrap();
         drop(store.write().await.unwrap());
         assert!(stored(&store).await.contains(&"later".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn readiness_fails_after_a_commit_that_failed_until_one_is_done() {
+        let (_folder, store) = store().await;
+        store.ping().await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        let refused = store.group.run(|w| Box::pin(async move { insert(w, "refused").await.map(Outcome::Keep) })).await;
+        assert!(matches!(refused, Err(StoreError::Commit { .. })), "{refused:?}");
+        assert!(store.ping().await.is_err(), "nothing can be written");
+        sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();
+        store.ping().await.unwrap();
+        assert!(stored(&store).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn readiness_fails_while_a_commit_is_overdue() {
+        let (_folder, store) = store().await;
+        let held = store.write().await.unwrap();
+        let work = store.group.run(|w| Box::pin(async move { insert(w, "late").await.map(Outcome::Keep) }));
+        let meanwhile = async {
+            tokio::time::sleep(PATIENCE / 4).await;
+            store.ping().await.unwrap();
+            tokio::time::sleep(PATIENCE).await;
+            assert!(matches!(store.ping().await, Err(StoreError::Stalled)));
+            drop(held);
+        };
+        let (late, ()) = tokio::join!(work, meanwhile);
+        late.unwrap();
+        store.ping().await.unwrap();
     }
 }

@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The store is being closed, or its writer died.
     #[error("store: no write is taken any more")]
     Closed,
+    /// What is to be written waits for too long.
+    #[error("store: writes are not done in time")]
+    Stalled,
     /// A row holds what no code of ours writes.
     #[error("store: damaged row in {table}")]
     Damaged {
@@ -115,14 +118,12 @@ impl Store {
         Ok(Self { readers, writer, group })
     }
 
-    /// Answers when the file can be read and writes are being taken: for readiness.
+    /// Answers when the file can be read and what is written is stored: for readiness.
     ///
     /// # Errors
     /// When it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        if !self.group.is_alive() {
-            return Err(StoreError::Closed);
-        }
+        self.group.ping().await?;
         sqlx::query("SELECT 1").execute(&self.readers).await?;
         Ok(())
     }
