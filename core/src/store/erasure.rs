@@ -4,6 +4,8 @@
 //! still arrive and be used. It is erased [`PENDING_MS`] later, when none can be: seed, addresses and what codes
 //! authorised are overwritten, and with the seed every code of the account is gone. What the chain says stays.
 
+use std::sync::atomic::Ordering;
+
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
@@ -41,12 +43,10 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         if accounts.is_empty() && removed.is_none() {
+            self.empty_log().await?;
             return Ok(Erased { accounts, contacts: 0 });
         }
-        let mut writer = self.writer.acquire().await?;
-        // What is overwritten must not stay behind in free space of the file.
-        sqlx::query("PRAGMA secure_delete = ON").execute(&mut *writer).await?;
-        drop(writer);
+        self.log_holds_erased.store(true, Ordering::Release);
         for account in &accounts {
             let mut write = self.write().await?;
             erase(&mut write, *account, now_ms).await?;
@@ -60,10 +60,19 @@ impl Store {
         .execute(&mut *write)
         .await?;
         write.commit().await?;
-        let mut writer = self.writer.acquire().await?;
-        sqlx::query("PRAGMA secure_delete = OFF").execute(&mut *writer).await?;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await?;
+        self.empty_log().await?;
         Ok(Erased { accounts, contacts: contacts.rows_affected() })
+    }
+
+    /// Folds the write-ahead log into the file and empties it, where it may hold what was erased. While somebody reads,
+    /// that cannot be done: then it is the next round's.
+    async fn empty_log(&self) -> Result<(), StoreError> {
+        if self.log_holds_erased.load(Ordering::Acquire) {
+            let mut writer = self.writer.acquire().await?;
+            let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
+            self.log_holds_erased.store(busy != 0, Ordering::Release);
+        }
+        Ok(())
     }
 }
 

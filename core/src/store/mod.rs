@@ -29,7 +29,14 @@ mod story;
 mod switches;
 mod waiting;
 
-use std::{fs::OpenOptions, io, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
@@ -40,7 +47,7 @@ use self::group::Group;
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
     erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, rules::*, sessions::*,
-    status::*, story::*, switches::*,
+    status::*, story::*, switches::*, waiting::*,
 };
 
 /// How long a statement waits for the other daemon's write.
@@ -90,6 +97,8 @@ pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     group: Group,
+    /// Whether the log may hold what was erased; at the start nobody knows.
+    log_holds_erased: Arc<AtomicBool>,
 }
 
 /// An open `BEGIN IMMEDIATE` transaction; rolled back when dropped without commit.
@@ -110,12 +119,14 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
+            // What is overwritten or moved, at any time, must not stay behind in free space of the file.
+            .pragma("secure_delete", "ON")
             .foreign_keys(true);
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
         let group = Group::start(writer.clone());
-        Ok(Self { readers, writer, group })
+        Ok(Self { readers, writer, group, log_holds_erased: Arc::new(AtomicBool::new(true)) })
     }
 
     /// Answers when the file can be read and what is written is stored: for readiness.
