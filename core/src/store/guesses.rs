@@ -68,12 +68,16 @@ pub(super) async fn take(
     Ok(Ok(GuessId(inserted.last_insert_rowid())))
 }
 
-/// Gives a guess back: it was right, and ends the row of wrong ones.
+/// Gives a guess back: it was right. At a code or a change it ends the row of wrong ones, for those digits went to a
+/// confirmed contact. At a contact it only counts for nothing: whoever has the wallet key can prove addresses of his own.
 pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> Result<(), StoreError> {
-    sqlx::query("UPDATE accounts SET wrong_in_row = 0 WHERE id = (SELECT account_id FROM guesses WHERE id = ?)")
-        .bind(guess.0)
-        .execute(&mut *write)
-        .await?;
+    sqlx::query(
+        "UPDATE accounts SET wrong_in_row = iif(g.contact_id IS NULL, 0, max(wrong_in_row - 1, 0))
+         FROM guesses g WHERE g.id = ? AND accounts.id = g.account_id",
+    )
+    .bind(guess.0)
+    .execute(&mut *write)
+    .await?;
     sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
     Ok(())
 }

@@ -225,3 +225,17 @@ async fn a_clock_that_is_set_back_or_ahead_gives_no_more_guesses_than_the_budget
         assert!(!guess(20, at_ms).await, "back at {at_ms}");
     }
 }
+
+#[tokio::test]
+async fn proving_an_address_of_ones_own_does_not_end_the_row_of_wrong_digits() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    guess_wrong(&app, &person, contact, MOST_WRONG_IN_A_ROW - 1, now_ms()).await;
+    let thief = app.sign_in(&person.wallet).await;
+    app.proved(&thief, "thief@evil.example").await;
+    let otp = app.accepted(&person, contact).await;
+    app.issue().await;
+    assert_eq!(app.answer_wrong(&person, otp, 1).await[0].told(), (422, "wrong-digits"));
+    let digits = app.right_digits(&person, otp).await;
+    assert_eq!(app.unlock(&person, otp, &digits).await.told(), (423, "account-locked"), "that was the hundredth");
+}
