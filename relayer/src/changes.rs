@@ -5,7 +5,7 @@ use std::time::Duration;
 use otp_core::{
     clock::now_ms,
     metrics,
-    store::{Store, StoreError},
+    store::{DueOutcome, Store, StoreError},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,16 +39,29 @@ pub async fn run(store: Store, shutdown: CancellationToken) -> Result<(), StoreE
 /// # Errors
 /// When the store fails.
 pub async fn step(store: &Store, now_ms: i64) -> Result<usize, StoreError> {
-    let applied = store.apply_due_changes(now_ms).await?;
-    for change in &applied {
+    let mut applied = 0;
+    for change in store.apply_due_changes(now_ms).await? {
         let (account_id, change_id, kind) = (change.account_id, change.change_id, change.kind.as_str());
-        ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "applied").increment(1);
-        tracing::info!(
-            target: "security", event = "contact-change-applied", %account_id, %change_id, kind,
-            "a change of contacts was made when its time had come"
-        );
+        match change.outcome {
+            DueOutcome::Applied => {
+                applied += 1;
+                ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "applied").increment(1);
+                tracing::info!(
+                    target: "security", event = "contact-change-applied", %account_id, %change_id, kind,
+                    "a change of contacts was made when its time had come"
+                );
+            }
+            DueOutcome::Unannounced => {
+                ::metrics::counter!(metrics::CONTACT_CHANGES, "outcome" => "unannounced").increment(1);
+                tracing::warn!(
+                    target: "security", event = "contact-change-unannounced", %account_id, %change_id, kind,
+                    "no message of a change was handed over in all its time: it is announced anew and waits as long again"
+                );
+            }
+            DueOutcome::PutOff => {}
+        }
     }
-    Ok(applied.len())
+    Ok(applied)
 }
 
 async fn erase(store: &Store, now_ms: i64) -> Result<(), StoreError> {

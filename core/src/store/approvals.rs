@@ -29,6 +29,8 @@ pub enum Approval {
     },
     /// The change was made.
     Done,
+    /// It would remove the only confirmed contact: another one has to be confirmed first. Nothing was counted.
+    LastContact,
     /// No such change of this account, or it was cancelled.
     NotFound,
     /// The digits have expired.
@@ -95,6 +97,9 @@ impl Store {
         else {
             return self.settled_as(account_id, change_id).await;
         };
+        if change.leaves_none(&mut write).await? {
+            return Ok(Approval::LastContact);
+        }
         if change.challenge_attempts >= CHALLENGE_ATTEMPTS {
             return Ok(Approval::Locked);
         }
@@ -143,9 +148,9 @@ impl Store {
             return self.settled_as(account_id, change_id).await;
         };
         guesses::give_back(&mut write, guess).await?;
-        change.make(&mut write, Some(session_id), now_ms).await?;
+        let made = change.make(&mut write, Some(session_id), now_ms).await?;
         write.commit().await?;
-        Ok(Approval::Done)
+        Ok(if made { Approval::Done } else { Approval::LastContact })
     }
 
     /// Sends every confirmed contact further digits, once those before have expired.
@@ -198,7 +203,7 @@ impl Store {
         .await?;
         // Asked for in any case, so that an id that is not there takes the same time.
         let contacts = sqlx::query_scalar(
-            "SELECT c.id FROM notices n JOIN contacts c ON c.id = n.contact_id
+            "SELECT DISTINCT c.id FROM notices n JOIN contacts c ON c.id = n.contact_id
              WHERE n.account_id = ? AND n.change_id = ? AND n.kind = 'change-announced' AND c.removed_at_ms IS NULL",
         )
         .bind(row.as_ref().map_or(Uuid::nil(), |row| row.account_id))

@@ -12,7 +12,7 @@ use super::{
     contacts::has_confirmed,
     guesses::seconds_until,
     notices::{Notice, tell},
-    waiting::Waiting,
+    waiting::{DueOutcome, Waiting},
 };
 use crate::contact::Channel;
 
@@ -117,15 +117,17 @@ pub enum Removal {
     },
 }
 
-/// A change that was made because its time had come.
+/// A change whose time had come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub struct FallenDue {
     /// Which.
     pub change_id: Uuid,
     /// Whose.
     pub account_id: Uuid,
     /// What.
     pub kind: ChangeKind,
+    /// What became of it.
+    pub outcome: DueOutcome,
 }
 
 const COLUMNS: &str =
@@ -216,27 +218,28 @@ impl Store {
         }
     }
 
-    /// Makes every change whose time has come, each in a transaction of its own.
+    /// Makes every change whose time has come, each in a transaction of its own; what nobody was told of is announced anew
+    /// and waits as long again.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn apply_due_changes(&self, now_ms: i64) -> Result<Vec<Applied>, StoreError> {
+    pub async fn apply_due_changes(&self, now_ms: i64) -> Result<Vec<FallenDue>, StoreError> {
         let due: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM contact_changes WHERE state = 'waiting' AND due_at_ms <= ? ORDER BY due_at_ms LIMIT 100",
         )
         .bind(now_ms)
         .fetch_all(&self.readers)
         .await?;
-        let mut applied = Vec::with_capacity(due.len());
+        let mut fallen = Vec::with_capacity(due.len());
         for id in due {
             let mut write = self.write().await?;
             if let Some(change) = Waiting::find(&mut write, id).await?.filter(|change| change.due_at_ms <= now_ms) {
-                change.make(&mut write, None, now_ms).await?;
+                let outcome = change.fall_due(&mut write, now_ms).await?;
                 write.commit().await?;
-                applied.push(Applied { change_id: id, account_id: change.account_id, kind: change.kind });
+                fallen.push(FallenDue { change_id: id, account_id: change.account_id, kind: change.kind, outcome });
             }
         }
-        Ok(applied)
+        Ok(fallen)
     }
 
     /// Remembers the time, so that a delay that begins after the clock was set back counts from here.
@@ -251,7 +254,7 @@ impl Store {
 }
 
 /// The later of now and the latest time that was ever seen.
-async fn latest_time(write: &mut SqliteConnection, now_ms: i64) -> Result<i64, StoreError> {
+pub(super) async fn latest_time(write: &mut SqliteConnection, now_ms: i64) -> Result<i64, StoreError> {
     let seen = sqlx::query_scalar(
         "INSERT INTO latest_time (id, seen_ms) VALUES (1, ?)
          ON CONFLICT (id) DO UPDATE SET seen_ms = MAX(seen_ms, excluded.seen_ms) RETURNING seen_ms",
@@ -327,7 +330,7 @@ impl Wish {
         .bind(now_ms.saturating_add(APPROVAL_TTL_MS))
         .execute(&mut *write)
         .await?;
-        tell(write, self.account, Notice::Announced { change_id: id }, now_ms, due_at_ms).await?;
+        tell(write, self.account, Notice::Announced { change_id: id, challenge: 1 }, now_ms, due_at_ms).await?;
         self.find(write).await?.map(Ok).ok_or(StoreError::Damaged { table: "contact_changes" })
     }
 

@@ -283,7 +283,8 @@ async fn load_change(
     created_at_ms: i64,
 ) -> Result<Loaded, StoreError> {
     let change: ChangeFacts = sqlx::query_as(
-        "SELECT x.kind, x.state, x.due_at_ms, x.contact_id, c.channel, c.address_sealed
+        "SELECT x.kind, x.state, x.due_at_ms, x.challenge, x.challenge_expires_at_ms, x.contact_id, c.channel,
+                c.address_sealed
          FROM contact_changes x LEFT JOIN contacts c ON c.id = x.contact_id WHERE x.id = ?",
     )
     .bind(change_id)
@@ -301,7 +302,12 @@ async fn load_change(
         kind: change.kind,
         stage,
         challenge,
-        digits_until_ms: created_at_ms.saturating_add(APPROVAL_TTL_MS),
+        // Who is told later is told of the digits that run, and until when they do.
+        digits_until_ms: if change.challenge == column::signed(challenge) {
+            change.challenge_expires_at_ms
+        } else {
+            created_at_ms.saturating_add(APPROVAL_TTL_MS)
+        },
         due_at_ms: change.due_at_ms,
         about,
     })))
@@ -321,6 +327,8 @@ struct ChangeFacts {
     kind: ChangeKind,
     state: String,
     due_at_ms: i64,
+    challenge: i64,
+    challenge_expires_at_ms: i64,
     contact_id: Option<Uuid>,
     channel: Option<String>,
     address_sealed: Option<Vec<u8>>,

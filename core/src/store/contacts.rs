@@ -262,7 +262,7 @@ impl Store {
         let first = !has_confirmed(&mut write, account_id, Some(contact_id)).await?;
         let mut stands = contact_id;
         if first || held.allowed_at_ms.is_some() {
-            stands = allow(&mut write, contact_id, now_ms).await?;
+            stands = allow(&mut write, account_id, contact_id, now_ms).await?;
             end_all(&mut write, account_id, Some(session_id), now_ms).await?;
         }
         write.commit().await?;
@@ -322,7 +322,12 @@ async fn insert(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<He
 
 /// Allows a contact; one that was proved receives codes from now on. Returns the contact that does: where the same
 /// address was confirmed before, that one stays and this one goes.
-pub(super) async fn allow(write: &mut SqliteConnection, contact: Uuid, now_ms: i64) -> Result<Uuid, StoreError> {
+pub(super) async fn allow(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    contact: Uuid,
+    now_ms: i64,
+) -> Result<Uuid, StoreError> {
     let twin: Option<Uuid> = sqlx::query_scalar(
         "SELECT t.id FROM contacts c JOIN contacts t ON t.account_id = c.account_id AND t.channel = c.channel
              AND t.address_tag = c.address_tag AND t.id <> c.id
@@ -334,12 +339,17 @@ pub(super) async fn allow(write: &mut SqliteConnection, contact: Uuid, now_ms: i
     let settle = match twin {
         None => {
             "UPDATE contacts SET allowed_at_ms = coalesce(allowed_at_ms, ?1),
-                 confirmed_at_ms = coalesce(confirmed_at_ms, iif(proved_at_ms IS NULL, NULL, ?1))
-             WHERE id = ?2 AND removed_at_ms IS NULL"
+                 confirmed_at_ms = iif(proved_at_ms IS NULL, NULL, ?1)
+             WHERE id = ?2 AND confirmed_at_ms IS NULL AND removed_at_ms IS NULL
+             RETURNING confirmed_at_ms"
         }
-        Some(_) => "UPDATE contacts SET removed_at_ms = ?1 WHERE id = ?2 AND removed_at_ms IS NULL",
+        Some(_) => "UPDATE contacts SET removed_at_ms = ?1 WHERE id = ?2 AND removed_at_ms IS NULL RETURNING NULL",
     };
-    sqlx::query(settle).bind(now_ms).bind(contact).execute(write).await?;
+    let settled: Option<Option<i64>> =
+        sqlx::query_scalar(settle).bind(now_ms).bind(contact).fetch_optional(&mut *write).await?;
+    if settled.flatten().is_some() {
+        notices::announce_waiting(write, account, contact, now_ms).await?;
+    }
     Ok(twin.unwrap_or(contact))
 }
 

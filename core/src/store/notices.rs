@@ -12,7 +12,7 @@ pub(super) enum Notice {
     /// The digits that confirm the contact.
     Confirmation { challenge: i64 },
     /// A change waits: how to cancel it, and the digits that approve it.
-    Announced { change_id: Uuid },
+    Announced { change_id: Uuid, challenge: i64 },
     /// Further digits that approve a change.
     Digits { change_id: Uuid, challenge: i64 },
     /// A change was made.
@@ -20,11 +20,11 @@ pub(super) enum Notice {
 }
 
 impl Notice {
-    /// Kind, change and challenge as the table has them. An announcement carries the change's first digits.
+    /// Kind, change and challenge as the table has them.
     const fn columns(self) -> (&'static str, Option<Uuid>, i64) {
         match self {
             Self::Confirmation { challenge } => ("contact-confirmation", None, challenge),
-            Self::Announced { change_id } => ("change-announced", Some(change_id), 1),
+            Self::Announced { change_id, challenge } => ("change-announced", Some(change_id), challenge),
             Self::Digits { change_id, challenge } => ("change-digits", Some(change_id), challenge),
             Self::Done { change_id } => ("change-done", Some(change_id), 0),
         }
@@ -75,6 +75,29 @@ pub(super) async fn tell(
     .await?;
     for contact in contacts {
         insert(write, account, contact, notice, now_ms, expires_at_ms).await?;
+    }
+    Ok(())
+}
+
+/// Announces every change that waits to a contact that was confirmed a moment ago: whoever was told before may be removed
+/// by the time that somebody has to object.
+pub(super) async fn announce_waiting(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    contact: Uuid,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let waiting: Vec<(Uuid, i64, i64)> = sqlx::query_as(
+        "SELECT id, challenge, due_at_ms FROM contact_changes
+         WHERE account_id = ? AND state = 'waiting' AND due_at_ms > ? ORDER BY id",
+    )
+    .bind(account)
+    .bind(now_ms)
+    .fetch_all(&mut *write)
+    .await?;
+    for (change_id, challenge, due_at_ms) in waiting {
+        let notice = Notice::Announced { change_id, challenge };
+        insert(write, account, contact, notice, now_ms, due_at_ms).await?;
     }
     Ok(())
 }

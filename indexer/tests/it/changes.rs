@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use otp_core::{
     clock::now_ms,
     contact::Channel,
-    store::{Approval, Challenge, ChangeRow, Delay, NewContact, Removal},
+    store::{Approval, Challenge, ChangeRow, Confirmation, Delay, NewContact, Removal},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -77,20 +77,32 @@ async fn a_change_is_announced_to_the_confirmed_contacts_and_not_to_the_new_one(
 async fn the_removed_contact_is_told_that_it_was_and_of_nothing_after() {
     let (world, mailbox) = (World::new().await, Mailbox::start().await);
     let person = world.confirmed_person().await;
+    // The last one would stay.
+    let (second, addition) = world.add(&person, Channel::Email, "second@example.com").await;
+    world.approve(&person, addition.unwrap().id).await;
+    let begun = world.store.begin_confirmation(person.account_id, second, now_ms()).await.unwrap();
+    let Confirmation::Guess { guess, .. } = begun else { panic!("{begun:?}") };
+    let whose = (person.account_id, person.session_id);
+    world.store.confirm_contact(whose, second, guess, now_ms()).await.unwrap();
+    let worker = world.worker(mailbox.smtp_port);
     world.notices().await;
+    work_off(&worker).await;
+    let (cancelled, before) = (world.deliveries("cancelled").await, mailbox.of(&person.address).await.len());
     let Removal::Waits(change) =
         world.store.remove_contact(person.account_id, person.contact_id, delay()).await.unwrap()
     else {
         panic!("it waits")
     };
     // The announcement is pointless once the change was made; what was made is told.
-    assert_eq!(world.notices().await, 1);
+    assert_eq!(world.notices().await, 2);
     world.approve(&person, change.id).await;
-    assert_eq!(world.notices().await, 1);
-    work_off(&world.worker(mailbox.smtp_port)).await;
-    let mail = mailbox.one(&person.address).await;
-    assert!(mail["subject"].as_str().unwrap().contains("A contact was removed"));
-    assert_eq!(world.deliveries("dead").await, 2, "the announcement, and the confirmation that was used");
+    assert_eq!(world.notices().await, 2);
+    work_off(&worker).await;
+    let mails = mailbox.of(&person.address).await;
+    let removed = |mail: &&Value| mail["subject"].as_str().unwrap().contains("A contact was removed");
+    assert_eq!((mails.len(), mails.iter().filter(removed).count()), (before + 1, 1));
+    assert_eq!(world.deliveries("dead").await, 1, "the announcement to who is removed");
+    assert_eq!(world.deliveries("cancelled").await, cancelled + 1, "and to who stays");
 }
 
 #[tokio::test]
@@ -125,9 +137,10 @@ async fn messages_to_an_erased_account_are_given_up() {
     let world = World::new().await;
     let person = world.confirmed_person().await;
     world.notices().await;
-    let now = Delay { now_ms: now_ms(), delay_ms: 0 };
-    assert!(matches!(world.store.delete_account(person.account_id, now).await.unwrap(), Removal::Waits(_)));
-    world.store.apply_due_changes(now_ms()).await.unwrap();
+    let Removal::Waits(change) = world.store.delete_account(person.account_id, delay()).await.unwrap() else {
+        panic!("it waits")
+    };
+    world.approve(&person, change.id).await;
     world.notices().await;
     let erased = world.store.erase_closed(now_ms() + otp_core::store::PENDING_MS + 1).await.unwrap();
     assert_eq!(erased.accounts, [person.account_id]);

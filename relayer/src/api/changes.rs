@@ -42,6 +42,7 @@ pub(super) async fn list(State(app): State<App>, session: Session) -> Result<Res
     responses(
         (status = 200, description = "Done at once", body = shapes::ChangeOutcome),
         (status = 404, description = "`not-found`: none of this caller"),
+        (status = 409, description = "`last-contact`: it would remove the only confirmed one"),
         (status = 422, description = "`wrong-digits`, with attemptsLeft"),
         (status = 423, description = "`locked`, `account-locked`"),
         (status = 410, description = "`expired`"),
@@ -83,6 +84,10 @@ pub(super) async fn approve(
     let again = "ask for new digits at POST /v1/contact-changes/{id}/digits once these have expired, or wait";
     match outcome {
         Approval::Done => Ok(answer(StatusCode::OK, &json!({ "id": change_id, "state": "done" }))),
+        Approval::LastContact => {
+            let detail = "the only confirmed contact stays until another one is confirmed; nothing was counted";
+            Err(Problem::new(StatusCode::CONFLICT, "last-contact", "Last contact", detail))
+        }
         Approval::Expired => {
             let detail = format!("the digits have expired: {again}");
             Err(Problem::new(StatusCode::GONE, "expired", "Expired", detail))

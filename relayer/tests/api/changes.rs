@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use otp_core::{
     clock::now_ms,
-    store::{Delay, PENDING_MS, Removal},
+    store::{Delay, Outbox, PENDING_MS, Removal},
 };
 use relayer::changes;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn id(value: &Value) -> Uuid {
 
 impl TestApp {
     /// Adds an address as a change, and proves it.
-    async fn proved(&self, person: &Person, address: &str) -> (Uuid, Uuid) {
+    pub(crate) async fn proved(&self, person: &Person, address: &str) -> (Uuid, Uuid) {
         let body = json!({ "channel": "email", "address": address });
         let added = self.post("/v1/contacts", &person.token, &body).await;
         assert_eq!(added.status, 202, "{:?}", added.body);
@@ -31,13 +31,29 @@ impl TestApp {
         (contact, change)
     }
 
-    async fn approve(&self, person: &Person, change: Uuid, digits: &str) -> Answer {
+    /// Every message that is asked for is handed over, as by the indexer.
+    async fn hand_over(&self) {
+        let outbox = Outbox { deployment: self.deployment, mail_domain: "otp.example".to_owned() };
+        self.store.enqueue_notices(&outbox).await.unwrap();
+        while let Some(job) = self.store.claim_delivery(60_000, None).await.unwrap() {
+            self.store.mark_sent(&job.message_id).await.unwrap();
+        }
+    }
+
+    /// Asks for a contact's removal; the change.
+    pub(crate) async fn removal(&self, person: &Person, contact: Uuid) -> Uuid {
+        let answer = self.delete(&format!("/v1/contacts/{contact}"), &person.token).await;
+        assert_eq!(answer.status, 202, "{:?}", answer.body);
+        id(&answer.body["change"]["id"])
+    }
+
+    pub(crate) async fn approve(&self, person: &Person, change: Uuid, digits: &str) -> Answer {
         let path = format!("/v1/contact-changes/{change}/approve");
         self.post(&path, &person.token, &json!({ "digits": digits })).await
     }
 
     /// What the messages of a change would have.
-    async fn change_digits(&self, person: &Person, change: Uuid, challenge: u64) -> String {
+    pub(crate) async fn change_digits(&self, person: &Person, change: Uuid, challenge: u64) -> String {
         self.seed(person).await.change_digits(change, challenge).expose().to_owned()
     }
 
@@ -118,6 +134,7 @@ async fn when_its_time_has_come_a_change_is_made_once_whatever_the_clock_does() 
     assert_eq!(removal.status, 202);
     let again = app.delete(&format!("/v1/contacts/{contact}"), &owner.token).await;
     assert_eq!(again.body["change"]["id"], removal.body["change"]["id"], "asked again, the same change");
+    app.hand_over().await;
 
     let due = now_ms() + DELAY_MS + 1;
     assert_eq!(changes::step(&app.store, due - HOUR_MS).await.unwrap(), 0);
@@ -293,6 +310,7 @@ async fn trying_an_address_does_not_tell_whether_it_is_a_contact() {
     }
     assert_eq!(shapes[0], shapes[1]);
     // Made all the same, it changes nothing: the contact stays the one it was.
+    app.hand_over().await;
     assert_eq!(changes::step(&app.store, now_ms() + DELAY_MS + 1).await.unwrap(), 2);
     let owner = app.sign_in(&owner.wallet).await;
     assert_eq!(app.confirmed(&owner).await, [contact]);
@@ -395,4 +413,98 @@ async fn an_account_without_a_confirmed_contact_is_deleted_at_once() {
     assert_eq!(changes::step(&app.store, now_ms() + 1).await.unwrap(), 1);
     assert_eq!(app.get("/v1/contacts", &person.token).await.status, 401);
     assert_ne!(app.sign_in(&person.wallet).await.account, person.account);
+}
+
+#[tokio::test]
+async fn the_last_confirmed_contact_stays_until_another_one_is_confirmed() {
+    let app = TestApp::new().await;
+    let (owner, contact) = app.person().await;
+    let removal = app.removal(&owner, contact).await;
+    let (second, addition) = app.proved(&owner, "alice@example.org").await;
+    app.hand_over().await;
+    let digits = app.change_digits(&owner, removal, 1).await;
+    for given in [&wrong(&digits), &digits, &wrong(&digits), &wrong(&digits), &digits] {
+        assert_eq!(app.approve(&owner, removal, given).await.told(), (409, "last-contact"), "nothing is compared");
+    }
+    assert_eq!(app.confirmed(&owner).await, [contact]);
+
+    // The removal was proposed first and falls due first, here by the clock that each is due at.
+    let due = app.store.changes(owner.account).await.unwrap()[0].due_at_ms;
+    assert_eq!(changes::step(&app.store, due + DELAY_MS / 2).await.unwrap(), 1, "the addition alone");
+    let owner = app.sign_in(&owner.wallet).await;
+    assert_eq!(app.confirmed(&owner).await, [contact, second]);
+    assert_eq!(changes::step(&app.store, due + DELAY_MS / 2 + HOUR_MS).await.unwrap(), 1, "then the removal");
+    let thief = app.sign_in(&owner.wallet).await;
+    assert_eq!(app.confirmed(&thief).await, [second]);
+    app.proved(&thief, "thief@evil.example").await;
+    assert_eq!(app.confirmed(&thief).await, [second], "a third address is nobody's first contact");
+    assert!(app.store.changes(owner.account).await.unwrap().iter().all(|change| change.id != addition));
+}
+
+#[tokio::test]
+async fn of_two_removals_of_the_two_last_contacts_one_is_made() {
+    let app = TestApp::new().await;
+    let (owner, contact) = app.person().await;
+    let (second, addition) = app.proved(&owner, "alice@example.org").await;
+    let digits = app.change_digits(&owner, addition, 1).await;
+    assert_eq!(app.approve(&owner, addition, &digits).await.status, 200);
+    for contact in [contact, second] {
+        app.removal(&owner, contact).await;
+    }
+    app.hand_over().await;
+    for clock in [1, HOUR_MS + 2, 3 * HOUR_MS] {
+        changes::step(&app.store, now_ms() + DELAY_MS + clock).await.unwrap();
+    }
+    let owner = app.sign_in(&owner.wallet).await;
+    assert_eq!(app.confirmed(&owner).await, [second]);
+}
+
+#[tokio::test]
+async fn whoever_is_confirmed_later_is_told_of_what_waits_and_can_cancel_it() {
+    let app = TestApp::new().await;
+    let (owner, contact) = app.person().await;
+    let thief = app.sign_in(&owner.wallet).await;
+    let deletion = id(&app.delete("/v1/account", &thief.token).await.body["change"]["id"]);
+    app.hand_over().await;
+    let (second, addition) = app.proved(&owner, "alice@example.org").await;
+    let digits = app.change_digits(&owner, addition, 1).await;
+    assert_eq!(app.approve(&owner, addition, &digits).await.status, 200);
+    let removal = app.removal(&owner, contact).await;
+    let digits = app.change_digits(&owner, removal, 1).await;
+    assert_eq!(app.approve(&owner, removal, &digits).await.status, 200);
+    assert_eq!(app.confirmed(&owner).await, [second]);
+    let token = app.cancel_token(&owner, deletion, second).await;
+    assert_eq!(app.cancel(deletion, &token).await.status, 200);
+    assert_eq!(changes::step(&app.store, now_ms() + DELAY_MS + 1).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_was_told_of_waits_as_long_again_and_counts_from_when_it_is_told() {
+    let app = TestApp::new().await;
+    let (owner, contact) = app.person().await;
+    let (second, _) = app.proved(&owner, "alice@example.org").await;
+    // No mail server, or no indexer, for three days.
+    let due = now_ms() + DELAY_MS + 1;
+    assert_eq!(changes::step(&app.store, due).await.unwrap(), 0);
+    let waits = app.store.changes(owner.account).await.unwrap().remove(0);
+    assert!(waits.due_at_ms >= due + DELAY_MS, "its delay begins again");
+    assert_eq!(changes::step(&app.store, due + DELAY_MS - 1).await.unwrap(), 0);
+    assert_eq!(app.confirmed(&owner).await, [contact]);
+    app.hand_over().await;
+    assert_eq!(changes::step(&app.store, due + DELAY_MS).await.unwrap(), 1, "now it was announced");
+    let owner = app.sign_in(&owner.wallet).await;
+    assert_eq!(app.confirmed(&owner).await, [contact, second]);
+}
+
+#[tokio::test]
+async fn a_change_that_was_told_of_late_is_made_late() {
+    let app = TestApp::new().await;
+    let (owner, contact) = app.person().await;
+    // As if proposed three days ago, all but a minute, and told of only now.
+    let then = Delay { now_ms: now_ms() - DELAY_MS + 60_000, delay_ms: DELAY_MS };
+    let Removal::Waits(change) = app.store.delete_account(owner.account, then).await.unwrap() else { panic!() };
+    app.hand_over().await;
+    assert_eq!(changes::step(&app.store, now_ms() + HOUR_MS).await.unwrap(), 0);
+    let token = app.cancel_token(&owner, change.id, contact).await;
+    assert_eq!(app.cancel(change.id, &token).await.status, 200);
 }
