@@ -209,3 +209,22 @@ pub(super) async fn end_all(
     .await?;
     Ok(ended.rows_affected())
 }
+
+/// Ends the account's sessions that began no later than `begun_by_ms`; returns how many.
+pub(super) async fn end_begun_by(
+    write: &mut SqliteConnection,
+    account: Uuid,
+    begun_by_ms: i64,
+    now_ms: i64,
+) -> Result<u64, StoreError> {
+    let ended = sqlx::query(
+        "UPDATE sessions SET ended_at_ms = ?1
+         WHERE account_id = ?2 AND created_at_ms <= ?3 AND ended_at_ms IS NULL AND expires_at_ms > ?1",
+    )
+    .bind(now_ms)
+    .bind(account)
+    .bind(begun_by_ms)
+    .execute(write)
+    .await?;
+    Ok(ended.rows_affected())
+}

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::openapi::shapes;
-use super::{App, paths::Id};
+use super::{App, client::Client, paths::Id};
 
 /// How long after its expiry a verified code can be consumed at most, in seconds (protocol.md §4).
 const LONGEST_GRACE_S: u64 = 3_600;
@@ -52,12 +52,15 @@ pub(super) fn opened_or_decoy(app: &App, owner: Uuid, sealed: Option<&[u8]>) -> 
     responses(
         (status = 200, description = "Locked, revoked, sessions ended", body = shapes::Reported),
         (status = 404, description = "`not-found`: none of this caller"),
+        (status = 429, description = "`rate-limited`: Retry-After says when"),
     ))]
 pub(super) async fn report(
     State(app): State<App>,
+    Client(ip): Client,
     Id(request_id): Id,
     Body(body): Body<TokenBody>,
 ) -> Result<Response, Problem> {
+    app.limits.unlock(&app.store, ip).await?;
     let given = body.parse()?;
     let row = app.store.reportable(request_id).await?;
     let owner = row.as_ref().map_or(Uuid::nil(), |row| row.account_id);
@@ -65,8 +68,9 @@ pub(super) async fn report(
     let right = seed.report_token(request_id).matches(&given);
     let row = row.filter(|_| right).ok_or_else(Problem::not_found)?;
     let account_id = row.account_id;
-    let reported = app.store.report(account_id, request_id, now_ms()).await?;
-    let revocation = revoke(&app, request_id, &row).await?;
+    let over = is_over(&app, &row);
+    let reported = app.store.report(request_id, &row, over, now_ms()).await?;
+    let revocation = if over { "moot" } else { revoke(&app, request_id).await? };
     if reported.newly_locked {
         ::metrics::counter!(metrics::REPORTS).increment(1);
     }
@@ -84,14 +88,16 @@ pub(super) async fn report(
     Ok(answer(StatusCode::OK, &body))
 }
 
-/// What becomes of the code on the chain: `withdrawn` before it got there, `owed` where it stands or will stand there,
-/// `moot` where it can do nothing any more.
-async fn revoke(app: &App, request_id: Uuid, row: &Reportable) -> Result<&'static str, Problem> {
+/// Whether the code can do nothing any more.
+fn is_over(app: &App, row: &Reportable) -> bool {
     let over =
         |expiry: i64| u64::try_from(expiry).is_ok_and(|at| app.chain_time_s() > at.saturating_add(LONGEST_GRACE_S));
-    if row.expiry_s.is_some_and(over) {
-        return Ok("moot");
-    }
+    row.expiry_s.is_some_and(over)
+}
+
+/// What becomes of the code on the chain: `withdrawn` before it got there, `owed` where it stands or will stand there,
+/// `moot` where it can do nothing any more.
+async fn revoke(app: &App, request_id: Uuid) -> Result<&'static str, Problem> {
     let revocation = app.store.owe_revocation(request_id, CAUSE).await?;
     app.wake.notify_one();
     Ok(match revocation {

@@ -1,11 +1,15 @@
 //! "This was not me": the link in a code's message, and the page that it opens.
 
+use std::time::Duration;
+
 use alloy::{primitives::Bytes, providers::ext::AnvilApi};
+use otp_core::store::{Binding, NewSession};
+use relayer::config::{Limit, LimitsConfig, Quota};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{Answer, Person, TestApp, send};
+use crate::app::{Answer, Person, Setup, TestApp, send};
 
 impl TestApp {
     async fn report(&self, otp: Uuid, token: &str) -> Answer {
@@ -16,6 +20,35 @@ impl TestApp {
     /// What the message would carry.
     async fn report_token(&self, person: &Person, otp: Uuid) -> String {
         self.seed(person).await.report_token(otp).expose().to_string()
+    }
+
+    /// A session of a wallet that began at `now_ms`.
+    async fn later_session(&self, person: &Person, now_ms: i64) -> Uuid {
+        let session_id = Uuid::now_v7();
+        let new = NewSession {
+            nonce: &session_id.to_string(),
+            nonce_expires_at_ms: now_ms + 60_000,
+            wallet: person.wallet.address(),
+            new_account_id: Uuid::now_v7(),
+            new_seed_sealed: b"",
+            session_id,
+            domain: "localhost:3000",
+            binding: Binding::default(),
+            now_ms,
+            expires_at_ms: now_ms + 900_000,
+        };
+        assert_eq!(self.store.start_session(&new).await.unwrap(), Some(person.account));
+        session_id
+    }
+
+    /// Another contact in the place of this one, by approval.
+    async fn replace_contact(&self, person: &Person, contact: Uuid) {
+        let (_, addition) = self.proved(person, "alice@example.org").await;
+        let digits = self.change_digits(person, addition, 1).await;
+        assert_eq!(self.approve(person, addition, &digits).await.status, 200);
+        let removal = self.removal(person, contact).await;
+        let digits = self.change_digits(person, removal, 1).await;
+        assert_eq!(self.approve(person, removal, &digits).await.status, 200);
     }
 
     async fn status(&self, person: &Person, otp: Uuid) -> Value {
@@ -138,5 +171,41 @@ async fn the_page_behind_a_link_runs_its_own_script_alone_and_does_nothing_when_
             assert_eq!(text.matches("<script").count(), 1);
             assert!(text.contains("<script src=\"links.js\" defer></script>"));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_old_link_ends_no_session_that_began_after_its_code_and_a_removed_contacts_does_nothing() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    let otp = app.accepted(&person, contact).await;
+    app.issue().await;
+    let token = app.report_token(&person, otp).await;
+    let first = app.report(otp, &token).await;
+    assert_eq!((first.status, &first.body["sessionsEnded"]), (200, &json!(1)));
+
+    // The code lives a minute; a session that is not older than that cannot have asked for it.
+    let row = app.store.reportable(otp).await.unwrap().unwrap();
+    let over_ms = row.expiry_s.unwrap() * 1_000 + 1;
+    let later = app.later_session(&person, over_ms).await;
+    for over in [false, true] {
+        let again = app.store.report(otp, &row, over, over_ms + 1).await.unwrap();
+        assert_eq!((again.newly_locked, again.sessions_ended), (false, 0));
+    }
+    assert!(app.store.session(later, over_ms + 1).await.unwrap().is_some(), "it goes on");
+
+    let person = app.sign_in(&person.wallet).await;
+    app.replace_contact(&person, contact).await;
+    assert_eq!(app.report(otp, &token).await.told(), (404, "not-found"), "its contact was removed");
+    assert_eq!(app.get("/v1/contacts", &person.token).await.status, 200);
+}
+
+#[tokio::test]
+async fn reports_are_limited_for_each_address() {
+    let mut limits = LimitsConfig::unlimited();
+    limits.unlocks_per_ip = Limit(Some(Quota { count: 2, period: Duration::from_secs(300) }));
+    let app = TestApp::with(Setup { limits, ..Setup::default() }).await;
+    for expected in [404, 404, 429] {
+        assert_eq!(app.report(Uuid::now_v7(), &"0".repeat(32)).await.status, expected);
     }
 }
