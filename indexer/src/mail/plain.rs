@@ -5,6 +5,8 @@
 const MOST: usize = 300;
 /// The longest run of digits that is left together.
 const RUN: usize = 4;
+/// The longest port: still no code.
+const PORT: usize = 5;
 
 /// Whether six or more digits, of any script, stand in a row or look as if they did.
 #[must_use]
@@ -135,7 +137,8 @@ fn is_hex(word: &str) -> bool {
     word.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Breaks every long run of digits: `1,000,000`, `0x1234 5678`, and `1234 56` inside any other word.
+/// Breaks every long run of digits: `1,000,000`, `0x1234 5678`, and `1234 56` inside any other word. What follows a colon
+/// or stands in a URL is no amount, and is left as it is where it is no longer than a port.
 fn group(text: &str) -> String {
     let mut result = String::with_capacity(text.len() * 5 / 4);
     let mut rest = text;
@@ -147,7 +150,12 @@ fn group(text: &str) -> String {
         let alone = !matches!(before, '.' | ',') && !matches!(after, '.' | ',');
         let alone = alone || (after == ',' && tail[1..].starts_with(' ') && !matches!(before, '.' | ','));
         let alone = alone && separates(before) && separates(after);
-        if alone && word.bytes().all(|b| b.is_ascii_digit()) {
+        let is_digits = word.bytes().all(|b| b.is_ascii_digit());
+        let in_address = result.ends_with([':', ']']) || result.rsplit(' ').next().is_some_and(|s| s.contains("//"));
+        if alone && in_address && is_digits && word.len() <= PORT {
+            result.push_str(word);
+            run = word.len();
+        } else if alone && is_digits {
             result.push_str(&thousands(word));
         } else if is_hex(word) {
             result.push_str("0x");
@@ -202,6 +210,24 @@ mod tests {
             ("", "\"\""),
         ] {
             assert_eq!(value(given), shown);
+        }
+    }
+
+    #[test]
+    fn a_port_or_a_piece_of_a_url_is_no_amount() {
+        for (given, shown) in [
+            ("http://127.0.0.1:23701", "http://127.0.0.1:23701"),
+            (
+                "https://app.example:8443/10000/x?n=23701 for 23701",
+                "https://app.example:8443/10000/x?n=23701 for 23,701",
+            ),
+            ("localhost:23701", "localhost:23701"),
+        ] {
+            assert_eq!(own(given), shown);
+        }
+        assert_eq!(value("http://x:23701"), "\"http[:]//x[:]23701\"");
+        for code in ["http://x/482913", "http://x:482913", "x:48291\u{B7}3", "http://x/48291\u{20E3}3"] {
+            assert!(!has_six_digits(&own(code)) && !has_six_digits(&value(code)), "{code} became {}", own(code));
         }
     }
 
