@@ -12,4 +12,5 @@ pub mod keystore;
 pub mod limits;
 pub mod serve;
 pub mod signer;
+pub mod typed;
 pub mod warnings;

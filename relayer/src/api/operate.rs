@@ -1,7 +1,7 @@
 //! What operators ask of a running relayer, on the admin port: the commands of `relayer` call these. The daemon does it, so
 //! each table keeps its one writer.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use axum::{
     Router,
     extract::State,
@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::App;
+use crate::typed::Typed;
 
 /// A reason is shown to operators alone.
 const LONGEST_REASON: usize = 200;
@@ -148,7 +149,7 @@ async fn blocks(State(app): State<App>) -> Result<Response, Problem> {
 #[serde(deny_unknown_fields)]
 struct NewBlock {
     kind: String,
-    address: Address,
+    address: Typed,
     blocked: bool,
     #[serde(default)]
     reason: String,
@@ -158,16 +159,19 @@ struct NewBlock {
 async fn block(State(app): State<App>, Body(body): Body<NewBlock>) -> Result<Response, Problem> {
     let reason = reason(body.reason)?;
     let kind: BlockKind = body.kind.parse().map_err(|e| Problem::bad_request(format!("kind: {e}")))?;
+    let address = body.address.0;
     let (changed, failed) = if body.blocked {
-        (true, app.store.block(kind, body.address, &reason).await?)
+        (true, app.store.block(kind, address, &reason).await?)
     } else {
-        (app.store.unblock(kind, body.address).await?, 0)
+        (app.store.unblock(kind, address).await?, 0)
     };
-    tracing::warn!(
-        target: "security", event = "block-changed", kind = kind.as_str(), blocked = body.blocked, failed,
-        "an operator changed who is blocked"
-    );
-    let body = json!({ "kind": kind.as_str(), "address": body.address.to_checksum(None), "blocked": body.blocked,
+    if changed {
+        tracing::warn!(
+            target: "security", event = "block-changed", kind = kind.as_str(), blocked = body.blocked, failed,
+            "an operator changed who is blocked"
+        );
+    }
+    let body = json!({ "kind": kind.as_str(), "address": address.to_checksum(None), "blocked": body.blocked,
                        "changed": changed, "failed": failed });
     Ok(answer(StatusCode::OK, &body))
 }
@@ -222,12 +226,13 @@ async fn rewrap(State(app): State<App>) -> Result<Response, Problem> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wallet {
-    wallet: Address,
+    wallet: Typed,
 }
 
 /// `POST /v1/accounts/unlock`
 async fn unlock_account(State(app): State<App>, Body(body): Body<Wallet>) -> Result<Response, Problem> {
-    let (account_id, was_locked) = app.store.unlock_account(body.wallet).await?.ok_or_else(Problem::not_found)?;
+    let unlocked = app.store.unlock_account(body.wallet.0).await?;
+    let (account_id, was_locked) = unlocked.ok_or_else(|| missing("no account has this wallet"))?;
     tracing::warn!(target: "security", event = "account-unlocked", %account_id, was_locked, "an operator unlocked an account");
     Ok(answer(StatusCode::OK, &json!({ "accountId": account_id, "wasLocked": was_locked })))
 }
@@ -246,8 +251,8 @@ async fn revoke(State(app): State<App>, Body(body): Body<Revoked>) -> Result<Res
         (_, Ok(on_chain_id)) => app.store.request_of(on_chain_id).await?,
         _ => return Err(Problem::bad_request("id: a request's UUID or a code's id on the chain is expected")),
     };
-    let otp_id = otp_id.ok_or_else(Problem::not_found)?;
-    let done = app.store.owe_revocation(otp_id, REVOKED).await?.ok_or_else(Problem::not_found)?;
+    let otp_id = otp_id.ok_or_else(|| missing("no code of this relayer has this id on the chain"))?;
+    let done = app.store.owe_revocation(otp_id, REVOKED).await?.ok_or_else(|| missing("no request has this id"))?;
     app.wake.notify_one();
     let outcome = match done {
         Revocation::Withdrawn => "withdrawn",
@@ -256,6 +261,11 @@ async fn revoke(State(app): State<App>, Body(body): Body<Revoked>) -> Result<Res
     };
     tracing::warn!(target: "security", event = "revocation-ordered", %otp_id, outcome, "an operator revokes a code");
     Ok(answer(StatusCode::ACCEPTED, &json!({ "id": otp_id, "outcome": outcome })))
+}
+
+/// 404, in words for an operator.
+fn missing(detail: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
 }
 
 fn reason(text: String) -> Result<String, Problem> {

@@ -2,12 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use alloy::primitives::Address;
 use clap::{Args, Subcommand, ValueEnum};
 use otp_core::cli;
 use serde_json::{Value, json};
 
 use super::{Admin, Refused, Target, table};
+use crate::typed::Typed;
 
 /// How often progress is asked for.
 const ASK: Duration = Duration::from_millis(500);
@@ -26,13 +26,13 @@ pub enum Operation {
         /// Off or on; without it, nothing is changed
         state: Option<State>,
         /// Only this purpose
-        #[arg(long, conflicts_with = "channel")]
+        #[arg(long, conflicts_with = "channel", requires = "state")]
         purpose: Option<String>,
         /// Only this channel
-        #[arg(long)]
+        #[arg(long, requires = "state")]
         channel: Option<String>,
         /// Kept and shown to operators
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", requires = "state")]
         reason: String,
         /// Which relayer.
         #[command(flatten)]
@@ -80,7 +80,7 @@ pub enum Operation {
     /// Let an account that too many wrong digits locked try again
     UnlockAccount {
         /// Its wallet
-        wallet: Address,
+        wallet: Typed,
         /// Which relayer.
         #[command(flatten)]
         target: Target,
@@ -111,7 +111,7 @@ pub struct Whom {
     #[arg(value_parser = ["wallet", "issuer"])]
     kind: String,
     /// Its address
-    address: Address,
+    address: Typed,
 }
 
 impl Operation {
@@ -195,7 +195,7 @@ async fn carry_out(operation: &Operation) -> anyhow::Result<(Value, String)> {
         }
         Operation::RotateKeys { no_wait, target, .. } => rotate(&admin, *no_wait, target.json).await,
         Operation::UnlockAccount { wallet, .. } => {
-            let answer = admin.post("/v1/accounts/unlock", &json!({ "wallet": wallet })).await?;
+            let answer = admin.post("/v1/accounts/unlock", &json!({ "wallet": wallet.0 })).await?;
             let was = if answer["wasLocked"] == true { "is unlocked" } else { "was not locked" };
             let text = format!("account {} {was}", answer["accountId"].as_str().unwrap_or_default());
             Ok((answer, text))
@@ -221,10 +221,14 @@ async fn readiness(admin: &Admin) -> anyhow::Result<Value> {
 }
 
 async fn block(admin: &Admin, whom: &Whom, blocked: bool, reason: &str) -> anyhow::Result<(Value, String)> {
-    let body = json!({ "kind": whom.kind, "address": whom.address, "blocked": blocked, "reason": reason });
+    let body = json!({ "kind": whom.kind, "address": whom.address.0, "blocked": blocked, "reason": reason });
     let answer = admin.post("/v1/blocks", &body).await?;
-    let now = if blocked { "blocked" } else { "not blocked" };
-    let text = format!("{} {} is {now}; {} waiting requests were failed", whom.kind, whom.address, answer["failed"]);
+    let (kind, address) = (&whom.kind, whom.address.0);
+    let text = match (blocked, answer["changed"] == true) {
+        (true, _) => format!("{kind} {address} is blocked; {} waiting requests were failed", answer["failed"]),
+        (false, true) => format!("{kind} {address} is not blocked any more"),
+        (false, false) => format!("{kind} {address} was not blocked; nothing was changed"),
+    };
     Ok((answer, text))
 }
 

@@ -211,9 +211,36 @@ async fn the_commands_say_what_they_did_and_end_with_a_code_that_says_how() {
     let (code, text, _) = app.command(&["block", "wallet", &wallet]).await;
     assert!(code == 0 && text.contains("is blocked; 1 waiting requests were failed"), "{code} {text}");
     assert!(app.command(&["blocked"]).await.1.contains(&wallet));
-    assert_eq!(app.command(&["unblock", "wallet", &wallet]).await.0, 0);
+    for said in ["is not blocked any more", "was not blocked; nothing was changed"] {
+        let (code, text, _) = app.command(&["unblock", "wallet", &wallet]).await;
+        assert!(code == 0 && text.contains(said), "{code} {text}");
+    }
     assert_eq!(app.command(&["block", "person", &wallet]).await.0, 2);
     assert!(app.command(&["unlock-account", &wallet]).await.1.contains("was not locked"));
+    let nobody = PrivateKeySigner::random().address().to_string();
+    for (arguments, said) in [
+        (["unlock-account", &nobody], "no account has this wallet"),
+        (["revoke", &format!("0x{}", "11".repeat(32))], "no code of this relayer has this id on the chain"),
+        (["revoke", &Uuid::now_v7().to_string()], "no request has this id"),
+    ] {
+        let (code, _, error) = app.command(&arguments).await;
+        assert!(code == 1 && error.contains(said), "{code} {error}");
+    }
+    for arguments in [["--purpose", "withdraw"], ["--channel", "email"], ["--reason", "a slip"]] {
+        let (code, text, error) = app.command(&[&["issuance"], arguments.as_slice()].concat()).await;
+        assert!((code, text.as_str()) == (2, "") && error.contains("<STATE>"), "{code} {text} {error}");
+    }
+    let slip = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD";
+    for arguments in [["block", "wallet", slip].as_slice(), &["unblock", "wallet", slip], &["unlock-account", slip]] {
+        let (code, _, error) = app.command(arguments).await;
+        assert!(code == 2 && error.contains("checksum"), "{code} {error}");
+    }
+    for (path, body) in [
+        ("/v1/blocks", json!({ "kind": "wallet", "address": slip, "blocked": true })),
+        ("/v1/accounts/unlock", json!({ "wallet": slip })),
+    ] {
+        assert_eq!(app.operate(path, &body).await.told(), (400, "bad-request"), "{path}");
+    }
     assert_eq!(app.command(&["revoke", &otp.to_string(), "--json"]).await.0, 0);
     let (code, text, _) = app.command(&["revoke", &Uuid::now_v7().to_string(), "--json"]).await;
     assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["status"].clone()), (1, json!(404)));
