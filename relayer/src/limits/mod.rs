@@ -20,11 +20,11 @@ use otp_core::{
 };
 use uuid::Uuid;
 
-use self::{headers::SHARED, tightening::Tightening};
 pub use self::{
     client::{Network, address},
     headers::{note, note_policy, tell},
 };
+use self::{headers::SHARED, tightening::Tightening};
 use crate::config::{Limit, LimitsConfig, Quota, RequestScope};
 
 /// The leading digits of a phone number that share a limit: country, network and a bit of the number block.

@@ -211,8 +211,8 @@ async fn wrong_digits_of_an_approval_tighten_limits_too() {
     }))
     .await;
     let (person, contact) = app.person().await;
-    let removal = app.delete(&format!("/v1/contacts/{contact}"), &person.token).await;
-    let change: Uuid = removal.body["change"]["id"].as_str().unwrap().parse().unwrap();
+    let deletion = app.delete("/v1/account", &person.token).await;
+    let change: Uuid = deletion.body["change"]["id"].as_str().unwrap().parse().unwrap();
     let digits = wrong(app.seed(&person).await.change_digits(change, 1).expose());
     for n in 1..=3 {
         let request = app.request(Method::POST, &format!("/v1/contact-changes/{change}/approve"));
