@@ -25,6 +25,7 @@ use otp_core::{
 use super::{
     Head, IssuingError, Refusal,
     blank::{full_input, with_code, without_code},
+    reopen::Reopened,
     sender::{Sender, TRANSFER_GAS},
     transaction::{Draft, Fees, RAISES_PERCENT},
 };
@@ -51,14 +52,11 @@ impl Sender {
     /// once all were, or a reorg would be missed.
     pub(super) async fn follow(&mut self, head: Head) -> Result<Standing, IssuingError> {
         let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
-        let nonce = self.latest_nonce().await?;
-        let reopened = if reorged { self.ground.store.reopen_calls(self.lease, nonce).await? } else { 0 };
+        let Reopened { calls: reopened, nonce, more } = self.reopen(self.latest_nonce().await?).await?;
         let open = self.ground.store.open_calls(self.lease.sender).await?;
         if reopened > 0 {
             tracing::error!(reopened, "a reorg went deeper than issue.confirmations: following final calls again");
-            for call in open.iter().filter(|call| call.mined.is_none()) {
-                self.publish(call).await?;
-            }
+            self.publish_all(&open).await?;
         }
         let (mut in_flight, mut missed, mut oldest_ms) = (0, false, now_ms());
         for call in &open {
@@ -74,7 +72,9 @@ impl Sender {
             in_flight += 1;
             oldest_ms = oldest_ms.min(call.created_at_ms);
         }
-        self.close_gaps(&open, head, nonce).await?;
+        if !more {
+            self.close_gaps(&open, head, nonce).await?;
+        }
         self.seen = (!missed).then_some(head);
         self.measure(in_flight, oldest_ms);
         Ok(Standing { in_flight, nonce })
@@ -131,21 +131,31 @@ impl Sender {
 
     /// Looks for a call in a block, and sends it again where it is not in one. Returns whether it left the pool.
     async fn settle(&self, call: &OpenCall, head: Head, nonce: u64) -> Result<bool, IssuingError> {
-        if nonce > call.nonce {
+        let useless = !call.late && (is_past(call, head) || self.is_codeless(call).await?);
+        // A count may be behind the receipts: nothing is given up before these were looked for.
+        if nonce > call.nonce || useless {
             for transaction in &call.transactions {
                 if let Some(receipt) = self.ground.node.get_transaction_receipt(transaction.hash).await? {
                     return self.landed(call, &receipt, head).await;
                 }
             }
-            if self.nonce_is_gone(call, head).await? {
-                // Another transaction used the nonce and is final: these bytes can never land.
-                tracing::error!(call_id = call.id, nonce = call.nonce, "the nonce was used by a transaction not ours");
-                self.ground.store.requeue(self.lease, call.id).await?;
-                return Ok(true);
-            }
         }
-        if is_past(call, head) && !call.late {
-            tracing::warn!(call_id = call.id, nonce = call.nonce, "a call is past its deadline: freeing its nonce");
+        if nonce > call.nonce && self.nonce_is_gone(call, head).await? {
+            if self.is_in_a_block(call, head).await? {
+                tracing::error!(
+                    call_id = call.id,
+                    nonce = call.nonce,
+                    "the node hides the receipt of a call that landed"
+                );
+                return Ok(false);
+            }
+            // Another transaction used the nonce and is final: these bytes can never land.
+            tracing::error!(call_id = call.id, nonce = call.nonce, "the nonce was used by a transaction not ours");
+            self.ground.store.requeue(self.lease, call.id).await?;
+            return Ok(true);
+        }
+        if useless {
+            tracing::warn!(call_id = call.id, nonce = call.nonce, "a call can have no effect now: freeing its nonce");
             self.ground.store.mark_late(self.lease, call.id, TOO_LATE).await?;
             self.replace(call, head, true).await?;
         } else {
@@ -156,9 +166,38 @@ impl Sender {
 
     /// Whether the nonce is used as of a block that is final.
     async fn nonce_is_gone(&self, call: &OpenCall, head: Head) -> Result<bool, RpcFailure> {
-        let settled = BlockId::number(head.number.saturating_sub(self.ground.issue.confirmations));
-        let used = self.ground.node.get_transaction_count(self.lease.sender).block_id(settled).await?;
+        let used = self.ground.node.get_transaction_count(self.lease.sender).block_id(self.settled(head)).await?;
         Ok(used > call.nonce)
+    }
+
+    /// Whether the chain shows a call's effect, or its node one of its forms in a block, though no receipt: a request is
+    /// never issued anew because a node has no receipt to show.
+    async fn is_in_a_block(&self, call: &OpenCall, head: Head) -> Result<bool, IssuingError> {
+        if let Contents::Batch { root, .. } = call.contents {
+            let contract = OtpVerifier::new(self.ground.chain.deployment.verifier, &self.ground.node);
+            let batch = contract.batchOf(self.lease.sender, root).block(self.settled(head)).call().await?;
+            return Ok(!batch.expiry.is_zero());
+        }
+        for form in &call.transactions {
+            let found = self.ground.node.get_transaction_by_hash(form.hash).await?;
+            if found.is_some_and(|transaction| transaction.block_number.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The newest block that is final.
+    const fn settled(&self, head: Head) -> BlockId {
+        BlockId::number(head.number.saturating_sub(self.ground.issue.confirmations))
+    }
+
+    /// Whether a verification's code is gone: its account was erased, or its request has another number by now.
+    async fn is_codeless(&self, call: &OpenCall) -> Result<bool, IssuingError> {
+        match self.ground.code_of(call).await {
+            Err(IssuingError::NoCode) => Ok(true),
+            code => code.map(|_| false),
+        }
     }
 
     /// A receipt was found. A node could lie or mix things up, so a batch's own event must be in it.
@@ -219,7 +258,8 @@ impl Sender {
     /// Replaces a transaction that is not mined after `issue.replace_after_ms`.
     async fn send_again(&self, call: &OpenCall, head: Head) -> Result<(), IssuingError> {
         let Some(last) = call.transactions.last() else { return Ok(()) };
-        let age = Duration::from_millis(u64::try_from(now_ms() - last.signed_at_ms).unwrap_or_default());
+        // A form from the future was signed before the clock was set back: nobody knows its age.
+        let age = u64::try_from(now_ms() - last.signed_at_ms).map_or(Duration::MAX, Duration::from_millis);
         if age < self.ground.issue.replace_after { Ok(()) } else { self.replace(call, head, call.late).await }
     }
 
@@ -229,7 +269,9 @@ impl Sender {
     async fn replace(&self, call: &OpenCall, head: Head, cancel: bool) -> Result<(), IssuingError> {
         let Some(last) = call.transactions.last() else { return Ok(()) };
         let Some(former) = decode(last).filter(|_| self.signer.is_some()) else { return self.publish(call).await };
-        let code = self.ground.code_of(call).await?;
+        let cancel = cancel || (former.input().is_empty() && call.contents != Contents::Filler);
+        // A cancellation has no code, and has to be possible where there is none.
+        let code = if cancel { None } else { self.ground.code_of(call).await? };
         let draft = if cancel {
             Draft { to: self.lease.sender, ..self.draft(call.nonce, TRANSFER_GAS, Bytes::new()) }
         } else if let Some(to) = former.to() {
@@ -241,8 +283,11 @@ impl Sender {
         };
         let mut offered =
             Fees { max_fee_wei: last.max_fee_per_gas_wei, priority_fee_wei: last.max_priority_fee_per_gas_wei };
+        // A verification whose code is gone cannot be published again at the cap: its cancellation offers the same.
+        let mut same = (code.is_none() && is_verification(call) && !former.input().is_empty()).then_some(offered);
         for percent in RAISES_PERCENT {
-            let Some(fees) = offered.raised(percent, &self.ground.issue, head.base_fee_wei) else {
+            let raised = offered.raised(percent, &self.ground.issue, head.base_fee_wei);
+            let Some(fees) = raised.or(same.take()) else {
                 return self.publish(call).await;
             };
             let kind = if cancel { "cancellation" } else { call.contents.name() };
@@ -264,13 +309,31 @@ impl Sender {
     }
 
     /// Sends every form of a call, oldest first: which of them a pool has kept is its own business.
+    /// Forms whose code is gone are left out.
     pub(super) async fn publish(&self, call: &OpenCall) -> Result<(), IssuingError> {
-        let code = self.ground.code_of(call).await?;
+        let code = match self.ground.code_of(call).await {
+            Err(IssuingError::NoCode) => None,
+            code => code?,
+        };
         for form in &call.transactions {
-            let _ = match &code {
-                Some(code) => self.send(&with_code(form, code)?, form.hash).await,
-                None => self.send(&form.raw, form.hash).await,
-            };
+            let raw = if is_verification(call) { with_code(form, code.as_ref()) } else { Some(form.raw.clone()) };
+            match raw {
+                Some(raw) => drop(self.send(&raw, form.hash).await),
+                None => tracing::warn!(call_id = call.id, tx_hash = %form.hash, "not sent: its code is gone"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is in no block. A call that cannot be sent holds up no other.
+    pub(super) async fn publish_all(&self, open: &[OpenCall]) -> Result<(), IssuingError> {
+        for call in open.iter().filter(|call| call.mined.is_none()) {
+            match self.publish(call).await {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(call_id = call.id, %error, "a call cannot be sent now")
+                }
+                done => done?,
+            }
         }
         Ok(())
     }
@@ -306,6 +369,10 @@ impl Sender {
 
 fn is_past(call: &OpenCall, head: Head) -> bool {
     call.deadline.is_some_and(|deadline| head.timestamp_s > deadline)
+}
+
+const fn is_verification(call: &OpenCall) -> bool {
+    matches!(call.contents, Contents::Verification { .. })
 }
 
 fn decode(transaction: &SignedTransaction) -> Option<TxEnvelope> {

@@ -10,6 +10,7 @@ mod compose;
 mod failure;
 mod follow;
 mod lease;
+mod reopen;
 mod revoke;
 mod sender;
 mod sponsor;
@@ -263,9 +264,6 @@ impl Issuer {
         }
         store.align_sender(self.sender.lease, nonce, &serials).await?;
         failpoint::hit("aligned");
-        for call in open.iter().filter(|call| call.mined.is_none()) {
-            self.sender.publish(call).await?;
-        }
-        Ok(())
+        self.sender.publish_all(&open).await
     }
 }

@@ -203,8 +203,5 @@ async fn align(sender: &Sender) -> Result<(), IssuingError> {
     let open = store.open_calls(sender.lease.sender).await?;
     let nonce = sender.settled_nonce(&open).await?;
     store.align_sender(sender.lease, nonce, &[]).await?;
-    for call in open.iter().filter(|call| call.mined.is_none()) {
-        sender.publish(call).await?;
-    }
-    Ok(())
+    sender.publish_all(&open).await
 }

@@ -9,7 +9,8 @@ use alloy::{
 };
 use otp_core::{chain, contract::OtpVerifier};
 use relayer::issuing::IssuingError;
-use testbed::faults::RpcProxy;
+use serde_json::json;
+use testbed::faults::{Fault, RpcProxy};
 
 use crate::world::{self, CONFIRMATIONS, Counts, World};
 
@@ -102,6 +103,9 @@ async fn where_the_pool_holds_a_dearer_form_than_the_store_knows_the_offer_rises
     assert_eq!(world.count(&requests).await, Counts::all_mined(1));
 }
 
+/// Every signed form, with the state of its call.
+const FORMS: &str = "SELECT hex(t.hash), c.state FROM transactions t JOIN calls c ON c.id = t.call_id ORDER BY t.hash";
+
 fn chain_of(proxy: &RpcProxy) -> chain::Node {
     testbed::anvil::connect(proxy.url()).unwrap()
 }
@@ -193,6 +197,63 @@ async fn a_batch_under_our_key_that_we_did_not_send_stops_issuance_until_somebod
 }
 
 #[tokio::test]
+async fn a_node_that_hides_receipts_has_nothing_issued_twice() {
+    let world = World::new().await;
+    let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
+    let mut parts = world.parts();
+    parts.node = chain_of(&proxy);
+    let mut issuer = world.start(parts).await;
+    let requests = world.accept("withdraw", 2).await;
+    issuer.turn().await.unwrap();
+    proxy.inject(Fault::no_receipts());
+    for _ in 0..CONFIRMATIONS + 3 {
+        world.mine().await;
+        issuer.turn().await.unwrap();
+    }
+    assert_eq!(world.count(&requests).await, Counts::all_mined(2));
+    proxy.heal();
+    issuer.turn().await.unwrap();
+    assert_eq!(world.count(&requests).await, Counts::all_mined(2));
+    assert!(world.store.open_calls(world.signer.address()).await.unwrap().iter().all(|call| call.mined.is_some()));
+}
+
+#[tokio::test]
+async fn a_node_that_counts_too_few_transactions_opens_no_final_call_and_has_nothing_signed() {
+    let world = World::new().await;
+    let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
+    let mut parts = world.parts();
+    parts.node = chain_of(&proxy);
+    let mut issuer = world.start(parts).await;
+    let mut requests = Vec::new();
+    for _ in 0..4 {
+        requests.extend(world.accept("withdraw", 1).await);
+        issuer.turn().await.unwrap();
+        world.mine().await;
+    }
+    issuer.turn().await.unwrap();
+    world.mine_many(CONFIRMATIONS).await;
+    issuer.turn().await.unwrap();
+    let signed = world.sql(FORMS).await;
+    assert!(signed.as_array().unwrap().iter().all(|row| row[1] == "final"), "{signed}");
+    // Past every deadline; the node stands at none of our transactions.
+    world.anvil.node.anvil_increase_time(3_600).await.unwrap();
+    proxy.inject(Fault::Result(json!("0x0")).on("eth_getTransactionCount"));
+    for _ in 0..3 {
+        world.mine().await;
+        issuer.turn().await.unwrap();
+        world.reorg(1).await;
+    }
+    let after = world.sql(FORMS).await;
+    assert_eq!(after, signed, "nothing is open again, nothing new is signed");
+    proxy.heal();
+    requests.extend(world.accept("withdraw", 1).await);
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    assert_eq!(world.count(&requests).await, Counts::all_mined(5));
+}
+
+#[tokio::test]
 async fn a_clock_set_back_or_forward_loses_and_doubles_nothing() {
     let world = World::new().await;
     let mut issuer = world.start(world.parts_with(|issue| issue.replace_after = Duration::from_millis(1))).await;
@@ -202,6 +263,11 @@ async fn a_clock_set_back_or_forward_loses_and_doubles_nothing() {
     world.shift_times(3_600_000).await;
     let more = world.accept("withdraw", 3).await;
     world.shift_times(3_600_000).await;
+    let dropped = world.pooled().await[0];
+    world.drop_from_pool(dropped).await;
+    issuer.turn().await.unwrap();
+    let pooled = world.pooled().await;
+    assert!(!pooled.is_empty() && !pooled.contains(&dropped), "replaced, and not once the clock has caught up");
     for _ in 0..3 {
         issuer.turn().await.unwrap();
         world.mine().await;

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::{
+    consensus::Transaction,
     primitives::{B256, U256},
     providers::{Provider, ext::AnvilApi},
     signers::{Signer, local::PrivateKeySigner},
     sol_types::{SolStruct, eip712_domain},
 };
-use otp_core::contract::OtpVerifier::verifyForCall;
+use otp_core::{clock::now_ms, contract::OtpVerifier::verifyForCall};
 use relayer::{
     config::{SignerConfig, SponsorConfig},
     issuing::{NotSponsored, Sponsor, SponsorDesk, Sponsored},
@@ -17,7 +18,7 @@ use testbed::anvil::fund;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::world::{VERIFIED, World};
+use crate::world::{CONFIRMATIONS, ISSUED, VERIFIED, World};
 
 alloy::sol! {
     struct Verify { bytes32 id; bytes32 action; uint64 deadline; }
@@ -150,6 +151,90 @@ async fn a_drained_sponsor_stops_no_issuance() {
     world.mine().await;
     assert_eq!(world.status_on_chain(more[1]).await, crate::world::ISSUED);
     assert_eq!(world.anvil.node.get_transaction_count(key.address()).await.unwrap(), 0);
+    paying.stop.cancel();
+    paying.task.await.unwrap();
+}
+
+/// Waits until all that is in the pool of the sponsor is one transaction to itself.
+async fn await_cancellation(world: &World, key: &PrivateKeySigner) {
+    for _ in 0..100 {
+        if let [hash] = world.pooled().await[..] {
+            let found = world.anvil.node.get_transaction_by_hash(hash).await.unwrap();
+            if found.is_some_and(|found| found.inner.to() == Some(key.address()) && found.inner.input().is_empty()) {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the nonce is not freed: {:?}", world.pooled().await);
+}
+
+async fn drop_all(world: &World) {
+    for hash in world.pooled().await {
+        world.drop_from_pool(hash).await;
+    }
+}
+
+#[tokio::test]
+async fn a_verification_of_an_account_that_was_erased_is_cancelled_and_holds_up_nothing() {
+    let world = World::new().await;
+    let requests = issued(&world, 1).await;
+    let key = PrivateKeySigner::random();
+    fund(&world.anvil.node, key.address()).await.unwrap();
+    let paying = sponsor(&world, key.clone(), 300_000, 10).await;
+    let wanted = signed(&world, requests[0], &world.owner).await;
+    sent(&paying, || copy(&wanted)).await.unwrap();
+    paying.stop.cancel();
+    paying.task.await.unwrap();
+    drop_all(&world).await;
+    world.sql("UPDATE accounts SET closed_at_ms = 1").await;
+    assert_eq!(world.store.erase_closed(now_ms()).await.unwrap().accounts.len(), 1);
+    // Also after a restart.
+    let paying = sponsor(&world, key.clone(), 300_000, 10).await;
+    await_cancellation(&world, &key).await;
+    paying.stop.cancel();
+    paying.task.await.unwrap();
+    world.mine().await;
+    assert_eq!(world.anvil.node.get_transaction_count(key.address()).await.unwrap(), 1, "the nonce is free");
+    assert_eq!(world.verifier().statusOf(wanted.call.ticket).call().await.unwrap(), ISSUED);
+}
+
+#[tokio::test]
+async fn a_verification_of_a_former_number_never_brings_the_new_code_and_the_new_number_is_paid_for() {
+    let world = World::new().await;
+    let requests = issued(&world, 1).await;
+    let key = PrivateKeySigner::random();
+    fund(&world.anvil.node, key.address()).await.unwrap();
+    let paying = sponsor(&world, key.clone(), 300_000, 10).await;
+    let former = signed(&world, requests[0], &world.owner).await;
+    let former_hash = sent(&paying, || copy(&former)).await.unwrap();
+    paying.stop.cancel();
+    paying.task.await.unwrap();
+    // A reorg takes the batch out, and a transaction by hand its nonce: once that is final there is a new number.
+    world.reorg(1).await;
+    fund(&world.anvil.node, key.address()).await.unwrap();
+    drop_all(&world).await;
+    world.send_as(&world.signer, world.wallet, Vec::new()).await;
+    world.mine().await;
+    let mut issuer = world.issuer().await;
+    issuer.turn().await.unwrap();
+    world.mine_many(CONFIRMATIONS + 1).await;
+    for _ in 0..3 {
+        issuer.turn().await.unwrap();
+        world.mine().await;
+    }
+    issuer.turn().await.unwrap();
+    assert_eq!(world.serial_of(requests[0]).await, 1);
+    assert_eq!(world.anvil.node.get_transaction_count(key.address()).await.unwrap(), 0);
+
+    let paying = sponsor(&world, key.clone(), 300_000, 10).await;
+    await_cancellation(&world, &key).await;
+    world.mine().await;
+    let wanted = signed(&world, requests[0], &world.owner).await;
+    let hash = sent(&paying, || copy(&wanted)).await.unwrap();
+    assert_ne!(hash, former_hash);
+    world.mine().await;
+    assert_eq!(world.status_on_chain(requests[0]).await, VERIFIED);
     paying.stop.cancel();
     paying.task.await.unwrap();
 }

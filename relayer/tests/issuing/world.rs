@@ -518,7 +518,7 @@ impl World {
         *node.send_tx_envelope(envelope).await.unwrap().tx_hash()
     }
 
-    fn verifier(&self) -> OtpVerifier::OtpVerifierInstance<&otp_core::chain::Node> {
+    pub(crate) fn verifier(&self) -> OtpVerifier::OtpVerifierInstance<&otp_core::chain::Node> {
         OtpVerifier::new(self.deployment.verifier, &self.anvil.node)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    Lease, NewBatch, NewCall, NewContents, OpenCall, SignedTransaction,
+    Lease, MinedAt, NewBatch, NewCall, NewContents, OpenCall, SignedTransaction,
     rows::{CallRow, TransactionRow},
 };
 use crate::{
@@ -111,7 +111,7 @@ impl Store {
         let signed: Vec<TransactionRow> = sqlx::query_as(
             "SELECT t.call_id, t.hash, t.raw, t.max_fee_per_gas_wei, t.max_priority_fee_per_gas_wei, t.signed_at_ms
              FROM calls c JOIN transactions t ON t.call_id = c.id
-             WHERE c.sender = ? AND c.state IN ('signed', 'late') ORDER BY t.signed_at_ms, t.rowid",
+             WHERE c.sender = ? AND c.state IN ('signed', 'late') ORDER BY t.rowid",
         )
         .bind(sender.as_slice())
         .fetch_all(&mut *read)
@@ -153,23 +153,51 @@ impl Store {
         rows.iter().map(|address| column::address(address, "calls")).collect()
     }
 
-    /// Calls that were taken for final and are open again, since the chain's nonce stands at `chain_nonce`: a reorg went
-    /// deeper than `issue.confirmations`. Returns how many.
+    /// The last final calls of a sender from a nonce on, newest first: row ids, nonces and blocks.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn last_final(
+        &self,
+        sender: Address,
+        from_nonce: u64,
+        limit: usize,
+    ) -> Result<Vec<(i64, u64, MinedAt)>, StoreError> {
+        let rows: Vec<(i64, i64, Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT id, nonce, tx_hash, block_number, block_hash FROM calls
+             WHERE sender = ? AND nonce >= ? AND state = 'final' ORDER BY nonce DESC LIMIT ?",
+        )
+        .bind(sender.as_slice())
+        .bind(column::signed(from_nonce))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(id, nonce, tx_hash, block_number, block_hash)| {
+                let mined = MinedAt {
+                    tx_hash: column::word(&tx_hash, "calls")?,
+                    block_number: column::unsigned(block_number, "calls")?,
+                    block_hash: column::word(&block_hash, "calls")?,
+                };
+                Ok((id, column::unsigned(nonce, "calls")?, mined))
+            })
+            .collect()
+    }
+
+    /// A call that was taken for final is open again: a reorg went deeper than `issue.confirmations`.
     ///
     /// # Errors
     /// When the store fails or the lease is void.
-    pub async fn reopen_calls(&self, lease: Lease, chain_nonce: u64) -> Result<u64, StoreError> {
+    pub async fn reopen_call(&self, lease: Lease, call_id: i64) -> Result<(), StoreError> {
         let mut tx = self.fenced(lease).await?;
-        let done = sqlx::query(
+        sqlx::query(
             "UPDATE calls SET state = 'signed', tx_hash = NULL, block_number = NULL, block_hash = NULL
-             WHERE sender = ? AND nonce >= ? AND state = 'final'",
+             WHERE id = ? AND state = 'final'",
         )
-        .bind(lease.sender.as_slice())
-        .bind(column::signed(chain_nonce))
+        .bind(call_id)
         .execute(&mut *tx)
         .await?;
-        tx.commit().await?;
-        Ok(done.rows_affected())
+        Ok(tx.commit().await?)
     }
 }
 

@@ -72,7 +72,8 @@ impl Store {
         .transpose()
     }
 
-    /// The newest transaction of a request's verification that landed or may still land.
+    /// The newest transaction of a request's verification that landed or may still land, under the number that the request
+    /// has now: a call for a former one is older than the batch.
     ///
     /// # Errors
     /// When the store fails.
@@ -80,8 +81,10 @@ impl Store {
         let hash: Option<Vec<u8>> = sqlx::query_scalar(
             "SELECT COALESCE(c.tx_hash, t.hash) FROM verifications v JOIN calls c ON c.id = v.call_id
              JOIN transactions t ON t.call_id = c.id
-             WHERE v.request_id = ? AND c.state IN ('signed', 'mined', 'final')
-             ORDER BY c.id DESC, t.signed_at_ms DESC, t.rowid DESC LIMIT 1",
+             WHERE v.request_id = ?1 AND c.state IN ('signed', 'mined', 'final') AND c.id > (
+                 SELECT MAX(i.batch_id) FROM issuances i JOIN calls b ON b.id = i.batch_id
+                 WHERE i.request_id = ?1 AND b.state <> 'dead')
+             ORDER BY c.id DESC, t.rowid DESC LIMIT 1",
         )
         .bind(request_id)
         .fetch_optional(&self.readers)
