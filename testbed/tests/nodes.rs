@@ -211,6 +211,32 @@ async fn a_node_that_stands_still_is_put_aside_while_others_go_on() {
 }
 
 #[tokio::test]
+async fn of_two_nodes_one_that_boasts_of_a_head_is_put_aside_and_not_the_other() {
+    for boaster in [1, 0] {
+        let world = World::new().await;
+        let boasting = if boaster == 0 { &world.one } else { &world.two };
+        balance(&world.node).await;
+        let edit = |_: &Value, block: &mut Value| {
+            (block["number"], block["timestamp"]) = (json!("0x100000"), json!("0xffffffff"));
+        };
+        boasting.inject(Fault::edit(edit).on("eth_getBlockByNumber").when(|params| params[0] == "latest"));
+        let stop = tokio_util::sync::CancellationToken::new();
+        let watching = tokio::spawn(world.pool.clone().watch(stop.clone()));
+        let until = Instant::now() + Duration::from_secs(7);
+        while Instant::now() < until {
+            let (told, _) = chain::head(&world.node).await.unwrap();
+            assert!(told < 100, "{told}");
+            let state = &world.pool.endpoints()[1 - boaster];
+            assert!(state.failure.is_none(), "{:?}", state.failure);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(matches!(world.pool.endpoints()[boaster].failure, Some(Failure::Nonsense(_))));
+        stop.cancel();
+        watching.await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_takes_over_knows_the_head_that_was_told() {
     let world = World::new().await;
     world.anvil.node.raw_request::<_, Value>("anvil_mine".into(), ["0x5"]).await.unwrap();

@@ -18,6 +18,7 @@ use std::{
 };
 
 use alloy::{
+    primitives::U64,
     rpc::json_rpc::{RequestPacket, ResponsePacket},
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
@@ -207,13 +208,13 @@ impl Inner {
         }
         if !health.is_verified() || place != self.current.load(Relaxed) {
             let (number, timestamp_s) = endpoint.head().await?;
-            self.accept_head(endpoint, number, timestamp_s)?;
+            self.accept_head(endpoint, number, timestamp_s).await?;
         }
         // Between a receipt and its block the chain may move; twice in a row it is the node that does not fit together.
         for _ in 0..2 {
             let (answer, meaning) = endpoint.call(request).await?;
             match meaning {
-                Meaning::Head(number, timestamp_s) => self.accept_head(endpoint, number, timestamp_s)?,
+                Meaning::Head(number, timestamp_s) => self.accept_head(endpoint, number, timestamp_s).await?,
                 Meaning::Mined(receipt) if !is_on_chain(endpoint, &receipt).await? => continue,
                 Meaning::Mined(_) | Meaning::Plain => {}
             }
@@ -224,12 +225,11 @@ impl Inner {
 
     /// Takes a node's head over, unless the node is behind: by more than it may be behind the others, or at all behind
     /// what was told a moment ago.
-    fn accept_head(&self, endpoint: &Endpoint, number: u64, timestamp_s: u64) -> Result<(), Failure> {
-        endpoint.saw_head(number, timestamp_s);
+    async fn accept_head(&self, endpoint: &Endpoint, number: u64, timestamp_s: u64) -> Result<(), Failure> {
+        self.see_head(endpoint, number, timestamp_s).await?;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = told.filter(|(_, at)| at.elapsed() < BINDING).map_or(0, |(number, _)| number);
-        let best = self.best_head(Some(endpoint)).max(bound);
-        if number.saturating_add(self.max_lag_blocks) < best {
+        if self.lags(number, bound) {
             return Err(endpoint.fail(Failure::Behind, Instant::now()));
         }
         if number < bound {
@@ -239,17 +239,47 @@ impl Inner {
         Ok(())
     }
 
-    /// The highest head that nodes other than `but` named lately; of several nodes the second highest, so that one node
-    /// that boasts puts no other one aside.
+    /// Notes a node's head, against which others are measured. One that puts the others behind has to be proved first:
+    /// with two nodes, the word of one would put the other aside.
+    async fn see_head(&self, endpoint: &Endpoint, number: u64, timestamp_s: u64) -> Result<(), Failure> {
+        let best = self.best_head(Some(endpoint));
+        let tells_of_more = self.endpoints.len() > 1 && self.lags(best, number);
+        if tells_of_more && !self.has_block(endpoint, number, timestamp_s).await? {
+            return Err(endpoint.fail(Failure::Nonsense("a head that is not on its chain"), Instant::now()));
+        }
+        endpoint.saw_head(number, timestamp_s);
+        if self.lags(number, best) {
+            return Err(endpoint.fail(Failure::Behind, Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Whether the node has the block that it named as its head, and that is no older than what others know.
+    async fn has_block(&self, endpoint: &Endpoint, number: u64, timestamp_s: u64) -> Result<bool, Failure> {
+        let block = endpoint.block(U64::from(number)).await?;
+        let known_s = self.fresh_heads(Some(endpoint)).map(|head| head.timestamp_s).max().unwrap_or_default();
+        Ok(timestamp_s >= known_s && block.is_some_and(|block| block.timestamp.to::<u64>() == timestamp_s))
+    }
+
+    const fn lags(&self, number: u64, behind: u64) -> bool {
+        number.saturating_add(self.max_lag_blocks) < behind
+    }
+
+    /// The highest head that nodes other than `but` named lately; of several nodes the second highest. Where there is
+    /// but one other, its word alone decides, which is why a head that is ahead was proved before it was noted. A node
+    /// that invents whole blocks is not found out by this: of two nodes, nobody can say which one lies.
     fn best_head(&self, but: Option<&Endpoint>) -> u64 {
-        let others = self.endpoints.iter().filter(|endpoint| but.is_none_or(|but| !std::ptr::eq(but, *endpoint)));
-        let heads = others.filter_map(|endpoint| {
-            let health = *endpoint.health();
-            health.head.filter(|head| health.is_verified() && head.at.elapsed() < HEAD_COUNTS)
-        });
-        let mut numbers: Vec<u64> = heads.map(|head| head.number).collect();
+        let mut numbers: Vec<u64> = self.fresh_heads(but).map(|head| head.number).collect();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         numbers.get(1).or(numbers.first()).copied().unwrap_or_default()
+    }
+
+    fn fresh_heads(&self, but: Option<&Endpoint>) -> impl Iterator<Item = SeenHead> {
+        let others = self.endpoints.iter().filter(move |endpoint| but.is_none_or(|but| !std::ptr::eq(but, *endpoint)));
+        others.filter_map(|endpoint| {
+            let health = *endpoint.health();
+            health.head.filter(|head| health.is_verified() && head.at.elapsed() < HEAD_COUNTS)
+        })
     }
 
     /// What fails here is noted by the endpoint.
@@ -258,10 +288,7 @@ impl Inner {
             return;
         }
         if let Ok((number, timestamp_s)) = endpoint.head().await {
-            endpoint.saw_head(number, timestamp_s);
-            if number.saturating_add(self.max_lag_blocks) < self.best_head(Some(endpoint)) {
-                endpoint.fail(Failure::Behind, Instant::now());
-            }
+            let _ = self.see_head(endpoint, number, timestamp_s).await;
         }
     }
 
