@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Lease, MinedAt, NewBatch, NewCall, NewContents, OpenCall, SignedTransaction,
-    rows::{CallRow, TransactionRow},
+    rows::{CallRow, FinalRow, TransactionRow},
 };
 use crate::{
     clock::now_ms,
@@ -163,7 +163,7 @@ impl Store {
         from_nonce: u64,
         limit: usize,
     ) -> Result<Vec<(i64, u64, MinedAt)>, StoreError> {
-        let rows: Vec<(i64, i64, Vec<u8>, i64, Vec<u8>)> = sqlx::query_as(
+        let rows: Vec<FinalRow> = sqlx::query_as(
             "SELECT id, nonce, tx_hash, block_number, block_hash FROM calls
              WHERE sender = ? AND nonce >= ? AND state = 'final' ORDER BY nonce DESC LIMIT ?",
         )
@@ -172,16 +172,7 @@ impl Store {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.readers)
         .await?;
-        rows.into_iter()
-            .map(|(id, nonce, tx_hash, block_number, block_hash)| {
-                let mined = MinedAt {
-                    tx_hash: column::word(&tx_hash, "calls")?,
-                    block_number: column::unsigned(block_number, "calls")?,
-                    block_hash: column::word(&block_hash, "calls")?,
-                };
-                Ok((id, column::unsigned(nonce, "calls")?, mined))
-            })
-            .collect()
+        rows.into_iter().map(FinalRow::read).collect()
     }
 
     /// A call that was taken for final is open again: a reorg went deeper than `issue.confirmations`.

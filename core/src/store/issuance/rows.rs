@@ -87,6 +87,27 @@ impl CallRow {
     }
 }
 
+/// Where a final call landed.
+#[derive(FromRow)]
+pub(super) struct FinalRow {
+    id: i64,
+    nonce: i64,
+    tx_hash: Vec<u8>,
+    block_number: i64,
+    block_hash: Vec<u8>,
+}
+
+impl FinalRow {
+    pub(super) fn read(self) -> Result<(i64, u64, MinedAt), StoreError> {
+        let mined = MinedAt {
+            tx_hash: column::word(&self.tx_hash, TABLE)?,
+            block_number: column::unsigned(self.block_number, TABLE)?,
+            block_hash: column::word(&self.block_hash, TABLE)?,
+        };
+        Ok((self.id, column::unsigned(self.nonce, TABLE)?, mined))
+    }
+}
+
 #[derive(FromRow)]
 pub(super) struct TransactionRow {
     pub(super) call_id: i64,
