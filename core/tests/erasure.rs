@@ -1,5 +1,5 @@
 //! What is left of a deleted account in the database's file and its log: nothing that says whose it was.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{collections::HashSet, path::Path};
 
