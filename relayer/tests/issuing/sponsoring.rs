@@ -157,16 +157,18 @@ async fn a_drained_sponsor_stops_no_issuance() {
 
 /// Waits until all that is in the pool of the sponsor is one transaction to itself.
 async fn await_cancellation(world: &World, key: &PrivateKeySigner) {
+    let mut is_freed = false;
     for _ in 0..100 {
         if let [hash] = world.pooled().await[..] {
             let found = world.anvil.node.get_transaction_by_hash(hash).await.unwrap();
-            if found.is_some_and(|found| found.inner.to() == Some(key.address()) && found.inner.input().is_empty()) {
-                return;
-            }
+            is_freed = found.is_some_and(|it| it.inner.to() == Some(key.address()) && it.inner.input().is_empty());
+        }
+        if is_freed {
+            break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("the nonce is not freed: {:?}", world.pooled().await);
+    assert!(is_freed, "the nonce is not freed: {:?}", world.pooled().await);
 }
 
 async fn drop_all(world: &World) {
