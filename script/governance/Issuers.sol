@@ -21,6 +21,8 @@ abstract contract Issuers is Governance {
 
     /// @dev By the serials, which need no logs, for the purposes that every deployment has.
     function _hasIssued(address account) private view returns (bool) {
+        // A literal of five bytes fits.
+        // forge-lint: disable-next-line(unsafe-typecast)
         bytes32[4] memory purposes = [bytes32("login"), "withdraw", "keys", "roles"];
         for (uint256 i = 0; i < purposes.length; ++i) {
             if (IOtpVerifier(verifier).nextSerial(account, purposes[i]) != 0) return true;
