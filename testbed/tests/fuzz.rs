@@ -1,7 +1,6 @@
 //! The interface under schemathesis, from its own document and signed in: no 5xx, nothing that the document does not say.
 //!
 //! `FUZZ_SECONDS` is how long (60 unless set); `FUZZ_SEED` repeats a run, which prints its own.
-#![expect(clippy::unwrap_used, reason = "a test tells what is wrong by failing")]
 
 use std::{
     env,
