@@ -69,7 +69,7 @@ metrics! {
     SIGN_INS: Counter "otp_sign_ins_total" Count ["outcome"];
     /// Digits that were compared, by what they were for (`otp`, `contact`, `change`) and outcome (`right`, `wrong`).
     GUESSES: Counter "otp_guesses_total" Count ["for", "outcome"];
-    /// Contact changes and deletions, by what happened (`announced`, `approved`, `cancelled`, `applied`).
+    /// Contact changes and deletions, by what happened (`announced`, `approved`, `cancelled`, `applied`; `unannounced`: put off, since no message of it was handed over).
     CONTACT_CHANGES: Counter "otp_contact_changes_total" Count ["outcome"];
     /// Codes that their owner reported as not asked for.
     REPORTS: Counter "otp_reports_total" Count [];
