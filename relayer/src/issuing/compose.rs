@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::{Head, Issuer, IssuingError, Refusal, follow::Standing};
 use crate::chain_view::Unavailable;
 
-/// The most calls that wait in the pool at once: real pools hold 16 of one account and up.
-const MAX_IN_FLIGHT: usize = 12;
+/// The most calls that wait in the pool at once: real pools hold 16 of one account and up. So a block takes 1,280 codes.
+const MAX_IN_FLIGHT: usize = 16;
 
 impl Issuer {
     /// Issues per purpose: at once where nothing is in flight, else as soon as a full batch waits.

@@ -8,7 +8,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use otp_core::{chain, contract::OtpVerifier};
-use relayer::issuing::IssuingError;
+use relayer::issuing::{Issuer, IssuingError};
 use serde_json::json;
 use testbed::faults::{Fault, RpcProxy};
 
@@ -56,14 +56,20 @@ async fn transactions_that_pools_drop_are_sent_again() {
     assert_eq!(world.count(&requests).await, Counts::all_mined(200));
 }
 
-#[tokio::test]
-async fn a_pool_that_wants_a_tenth_more_gets_it() {
-    let world = World::new().await;
+/// An issuer that replaces at every turn, before a pool that demands a tenth more of a replacement.
+async fn behind_a_strict_pool(world: &World) -> (RpcProxy, Issuer) {
     let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
     proxy.be_strict();
     let mut parts = world.parts_with(|issue| issue.replace_after = Duration::ZERO);
-    parts.node = testbed::anvil::connect(proxy.url()).unwrap();
-    let mut issuer = world.start(parts).await;
+    parts.node = chain_of(&proxy);
+    let issuer = world.start(parts).await;
+    (proxy, issuer)
+}
+
+#[tokio::test]
+async fn a_pool_that_wants_a_tenth_more_gets_it() {
+    let world = World::new().await;
+    let (_proxy, mut issuer) = behind_a_strict_pool(&world).await;
     let requests = world.accept("withdraw", 2).await;
     issuer.turn().await.unwrap();
     let first = world.pooled().await;
@@ -81,11 +87,7 @@ async fn a_pool_that_wants_a_tenth_more_gets_it() {
 #[tokio::test]
 async fn where_the_pool_holds_a_dearer_form_than_the_store_knows_the_offer_rises_until_it_is_taken() {
     let world = World::new().await;
-    let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
-    proxy.be_strict();
-    let mut parts = world.parts_with(|issue| issue.replace_after = Duration::ZERO);
-    parts.node = testbed::anvil::connect(proxy.url()).unwrap();
-    let mut issuer = world.start(parts).await;
+    let (proxy, mut issuer) = behind_a_strict_pool(&world).await;
     let requests = world.accept("withdraw", 1).await;
     issuer.turn().await.unwrap();
     // By hand, at twice the tip and far above the first offer: 100 gwei.

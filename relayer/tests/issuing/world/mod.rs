@@ -1,5 +1,9 @@
 //! A chain that mines when it is told to, the deployed contract, a store with one account, and an issuer on both.
 
+mod chain;
+mod counts;
+mod disk;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -7,13 +11,10 @@ use std::{
 };
 
 use alloy::{
-    eips::BlockNumberOrTag,
-    network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
     primitives::{Address, B256, Bytes, U256},
-    providers::{Provider, ext::AnvilApi},
-    rpc::types::TransactionRequest,
+    providers::ext::AnvilApi,
     signers::local::PrivateKeySigner,
-    sol_types::{SolCall, SolEvent},
+    sol_types::SolCall,
 };
 use otp_core::{
     clock::now_ms,
@@ -39,6 +40,8 @@ use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(crate) use self::counts::Counts;
+
 /// `IOtpVerifier.Status.Issued`
 pub(crate) const ISSUED: u8 = 1;
 /// `IOtpVerifier.Status.Verified`
@@ -48,23 +51,6 @@ pub(crate) const REVOKED: u8 = 5;
 
 /// Blocks after which a batch is final here.
 pub(crate) const CONFIRMATIONS: u64 = 4;
-
-/// What became of requests.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) accepted: usize,
-    pub(crate) mined: usize,
-    pub(crate) told: usize,
-    pub(crate) lost: usize,
-    pub(crate) doubled: usize,
-}
-
-impl Counts {
-    /// All on the chain, each once.
-    pub(crate) fn all_mined(accepted: usize) -> Self {
-        Self { accepted, mined: accepted, ..Self::default() }
-    }
-}
 
 pub(crate) struct World {
     pub(crate) anvil: Anvil,
@@ -211,134 +197,9 @@ impl World {
         Parts { view: self.view_of(signer.address()), signer: Arc::new(signer.clone()), ..self.parts() }
     }
 
-    /// Runs SQL from another process, and returns its rows as JSON.
-    pub(crate) async fn sql(&self, text: &str) -> serde_json::Value {
-        const SCRIPT: &str = "import json, sqlite3, sys\n\
-             db = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)\n\
-             print(json.dumps(db.execute(sys.argv[2]).fetchall()))";
-        let run =
-            tokio::process::Command::new("python3").args(["-c", SCRIPT]).arg(self.store_path()).arg(text).output();
-        let done = run.await.unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        serde_json::from_slice(&done.stdout).unwrap()
-    }
-
-    /// Holds the write lock from another process; returns once it is held.
-    pub(crate) async fn hold_write_lock(&self, time: Duration) -> tokio::task::JoinHandle<()> {
-        const SCRIPT: &str = "import sqlite3, sys, time\n\
-             db = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)\n\
-             db.execute('BEGIN IMMEDIATE'); print('held', flush=True); time.sleep(float(sys.argv[2])); db.execute('ROLLBACK')";
-        let mut holder = tokio::process::Command::new("python3")
-            .args(["-c", SCRIPT])
-            .arg(self.store_path())
-            .arg(time.as_secs_f64().to_string())
-            .stdout(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut held = [0; 4];
-        tokio::io::AsyncReadExt::read_exact(holder.stdout.as_mut().unwrap(), &mut held).await.unwrap();
-        tokio::spawn(async move { assert!(holder.wait().await.unwrap().success()) })
-    }
-
-    /// Moves every time that the relayer has stored by so many milliseconds.
-    pub(crate) async fn shift_times(&self, by_ms: i64) {
-        for (table, column) in [
-            ("requests", "created_at_ms"),
-            ("requests", "queued_at_ms"),
-            ("requests", "claimed_at_ms"),
-            ("calls", "created_at_ms"),
-            ("transactions", "signed_at_ms"),
-        ] {
-            self.sql(&format!("UPDATE {table} SET {column} = {column} + ({by_ms})")).await;
-        }
-    }
-
-    /// Issuers with the number of their batches.
-    pub(crate) async fn batches_by_issuer(&self) -> Vec<(String, u64)> {
-        let rows = self.sql("SELECT hex(issuer), count(*) FROM batches GROUP BY issuer").await;
-        serde_json::from_value(rows).unwrap()
-    }
-
-    /// A copy of the database as it is now.
-    pub(crate) async fn back_up(&self) -> PathBuf {
-        let backup = self.folder.path().join("backup.db");
-        self.sql(&format!("VACUUM INTO '{}'", backup.display())).await;
-        backup
-    }
-
-    /// Goes back to a copy.
-    pub(crate) async fn restore(self, backup: &Path) -> Self {
-        self.store.close().await;
-        for suffix in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{suffix}", self.store_path().display()));
-        }
-        std::fs::copy(backup, self.store_path()).unwrap();
-        let store = Store::open(&self.store_path()).await.unwrap();
-        Self { store, ..self }
-    }
-
-    /// A transfer of the signer at this nonce, through a node of the test's choice.
-    pub(crate) async fn send_through(
-        &self,
-        node: &otp_core::chain::Node,
-        signer: &PrivateKeySigner,
-        nonce: u64,
-    ) -> B256 {
-        let request = TransactionRequest::default()
-            .with_to(self.wallet)
-            .with_nonce(nonce)
-            .with_chain_id(self.deployment.chain_id)
-            .with_gas_limit(21_000)
-            .with_max_fee_per_gas(8_000_000_000)
-            .with_max_priority_fee_per_gas(2_000_000_000);
-        let envelope = request.build(&EthereumWallet::from(signer.clone())).await.unwrap();
-        *node.send_tx_envelope(envelope).await.unwrap().tx_hash()
-    }
-
     /// Waits for the key as long as it takes.
     pub(crate) async fn start_unbounded(&self, parts: Parts) -> Issuer {
         Issuer::start(parts, &CancellationToken::new()).await.unwrap().unwrap()
-    }
-
-    /// Takes a transaction out of the pool, as a node does that restarts or is short of room.
-    pub(crate) async fn drop_from_pool(&self, hash: B256) {
-        self.anvil.node.anvil_drop_transaction(hash).await.unwrap();
-    }
-
-    /// Each commitment that the contract has taken, with its serials.
-    pub(crate) async fn landed(&self) -> std::collections::BTreeMap<B256, usize> {
-        let filter = alloy::rpc::types::Filter::new()
-            .address(self.deployment.verifier)
-            .event_signature(OtpVerifier::OtpSet::SIGNATURE_HASH)
-            .from_block(0);
-        let mut landed = std::collections::BTreeMap::new();
-        for log in self.anvil.node.get_logs(&filter).await.unwrap() {
-            *landed.entry(log.topics()[1]).or_default() += 1;
-        }
-        landed
-    }
-
-    /// What became of accepted requests: mined, told failed, lost, doubled. A request is mined where the number that the
-    /// store gave it stands on the chain, and doubled where more codes stand there than requests are mined.
-    pub(crate) async fn count(&self, requests: &[Uuid]) -> Counts {
-        let landed = self.landed().await;
-        let mut counts = Counts { accepted: requests.len(), ..Counts::default() };
-        for request in requests {
-            let story = self.store.story(self.account, *request).await.unwrap().unwrap();
-            let mined = story.issuance.as_ref().is_some_and(|issuance| landed.contains_key(&issuance.on_chain_id));
-            match (mined, story.failed.is_some()) {
-                (true, _) => counts.mined += 1,
-                (false, true) => counts.told += 1,
-                (false, false) => counts.lost += 1,
-            }
-        }
-        counts.doubled = landed.values().sum::<usize>() - counts.mined;
-        #[expect(clippy::print_stdout, reason = "what a fault left is worth reading when it passes too")]
-        {
-            println!("{counts:?}");
-        }
-        counts
     }
 
     pub(crate) async fn issuer(&self) -> Issuer {
@@ -378,40 +239,6 @@ impl World {
             ids.push(id);
         }
         ids
-    }
-
-    pub(crate) async fn mine(&self) {
-        self.anvil.node.anvil_mine(Some(1), None).await.unwrap();
-    }
-
-    pub(crate) async fn mine_many(&self, blocks: u64) {
-        self.anvil.node.anvil_mine(Some(blocks), None).await.unwrap();
-    }
-
-    /// Replaces the last blocks by as many empty ones.
-    pub(crate) async fn reorg(&self, depth: u64) {
-        let options = serde_json::json!([depth, []]);
-        let _: serde_json::Value = self.anvil.node.raw_request("anvil_reorg".into(), options).await.unwrap();
-    }
-
-    /// A transaction of the timelock, which holds the governor's rights.
-    pub(crate) async fn govern(&self, input: Vec<u8>) {
-        let (node, governor) = (&self.anvil.node, self.deployment.timelock);
-        fund(node, governor).await.unwrap();
-        node.anvil_impersonate_account(governor).await.unwrap();
-        let call = TransactionRequest::default()
-            .with_from(governor)
-            .with_to(self.deployment.verifier)
-            .with_input(input)
-            .with_gas_limit(500_000);
-        let hash = *node.send_transaction(call).await.unwrap().tx_hash();
-        self.mine().await;
-        assert!(node.get_transaction_receipt(hash).await.unwrap().unwrap().status(), "governance reverted");
-    }
-
-    pub(crate) async fn base_fee_wei(&self) -> u128 {
-        let block = self.anvil.node.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
-        block.header.base_fee_per_gas.unwrap().into()
     }
 
     /// What the contract says of a request's code, by the ticket that the store gives.
@@ -455,24 +282,6 @@ impl World {
         self.folder.path()
     }
 
-    pub(crate) async fn head_time_s(&self) -> u64 {
-        let block = self.anvil.node.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
-        block.header.timestamp
-    }
-
-    /// Looks through the database and its companions.
-    pub(crate) fn assert_no_file_holds(&self, text: &str) {
-        let mut files = 0;
-        for entry in std::fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap) {
-            if entry.file_name().to_string_lossy().starts_with("otp.db") {
-                let bytes = std::fs::read(entry.path()).unwrap();
-                assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{:?}", entry.path());
-                files += 1;
-            }
-        }
-        assert!(files >= 2, "the database and its log were read");
-    }
-
     /// The serials that the contract gave for a purpose.
     pub(crate) async fn next_serial(&self, name: &str) -> u64 {
         let verifier = self.verifier();
@@ -486,36 +295,6 @@ impl World {
 
     pub(crate) async fn failure_of(&self, request: Uuid) -> Option<String> {
         self.store.story(self.account, request).await.unwrap().unwrap().failed.map(|(_, why)| why)
-    }
-
-    /// Hashes of the issuer's transactions in the pool.
-    pub(crate) async fn pooled(&self) -> Vec<B256> {
-        let content: serde_json::Value = self.anvil.node.raw_request("txpool_content".into(), ()).await.unwrap();
-        let mut hashes = Vec::new();
-        for kind in ["pending", "queued"] {
-            for transaction in
-                content[kind].as_object().unwrap().values().flat_map(|by| by.as_object().unwrap().values())
-            {
-                hashes.push(transaction["hash"].as_str().unwrap().parse().unwrap());
-            }
-        }
-        hashes
-    }
-
-    /// Sends a transaction of an account that is ours.
-    pub(crate) async fn send_as(&self, signer: &PrivateKeySigner, to: Address, input: Vec<u8>) -> B256 {
-        let node = &self.anvil.node;
-        fund(node, signer.address()).await.unwrap();
-        let request = TransactionRequest::default()
-            .with_to(to)
-            .with_input(input)
-            .with_nonce(node.get_transaction_count(signer.address()).await.unwrap())
-            .with_chain_id(self.deployment.chain_id)
-            .with_gas_limit(500_000)
-            .with_max_fee_per_gas(100_000_000_000)
-            .with_max_priority_fee_per_gas(2_000_000_000);
-        let envelope = request.build(&EthereumWallet::from(signer.clone())).await.unwrap();
-        *node.send_tx_envelope(envelope).await.unwrap().tx_hash()
     }
 
     pub(crate) fn verifier(&self) -> OtpVerifier::OtpVerifierInstance<&otp_core::chain::Node> {
