@@ -5,15 +5,16 @@
 //! go (protocol.md §7.8). That is decided inside the write transaction, so of two confirmations at once only the first
 //! one counts.
 
+mod pacing;
+
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
-    ChangeRow, Store, StoreError, Take, Taken, buckets,
+    ChangeRow, Store, StoreError, Take,
     changes::{self, Delay},
     column,
-    group::Outcome,
-    guesses::{self, GuessId, Target, seconds_until},
+    guesses::{self, GuessId, Target},
     notices::{self, Notice},
     sessions::end_all,
 };
@@ -21,12 +22,6 @@ use crate::contact::Channel;
 
 /// Wrong digits per challenge, of a contact or of a change.
 pub(super) const CHALLENGE_ATTEMPTS: i64 = 3;
-/// The least time between two messages to one address.
-const RESEND_AFTER_MS: i64 = 30_000;
-/// Confirmation messages per account in [`NOTICE_WINDOW_MS`].
-const NOTICES: i64 = 5;
-/// One hour.
-const NOTICE_WINDOW_MS: i64 = 3_600_000;
 /// Contacts of an account that were not removed; each of them is told of every change.
 pub const MOST_CONTACTS: i64 = 10;
 
@@ -136,7 +131,7 @@ impl Store {
         if changes::is_closed(&mut write, new.account_id).await? {
             return Ok(Challenge::Closed);
         }
-        if let Some(retry_after_s) = notice_wait(&mut write, new).await? {
+        if let Some(retry_after_s) = pacing::wait_s(&mut write, new).await? {
             return Ok(Challenge::TooMany { what: "confirmation messages", retry_after_s });
         }
         let held = insert(&mut write, new).await?;
@@ -151,7 +146,7 @@ impl Store {
                 Err(retry_after_s) => return Ok(Challenge::TooMany { what: "changes", retry_after_s }),
             }
         }
-        if held.proved_at_ms.is_none() && may_be_written_to(&mut write, new).await? {
+        if held.proved_at_ms.is_none() && pacing::may_be_written_to(&mut write, new).await? {
             let notice = Notice::Confirmation { challenge: held.challenge };
             let (now_ms, until_ms) = (new.delay.now_ms, new.expires_at_ms);
             notices::insert(&mut write, new.account_id, held.id, notice, now_ms, until_ms).await?;
@@ -353,19 +348,6 @@ pub(super) async fn allow(
     Ok(twin.unwrap_or(contact))
 }
 
-/// Whether one more message may go to the address.
-async fn may_be_written_to(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<bool, StoreError> {
-    let taken = match buckets::take(write, new.mail.as_slice()).await? {
-        Outcome::Keep(taken) | Outcome::Undo(taken) => taken,
-    };
-    if let Taken::Refused { .. } = taken {
-        let account_id = new.account_id;
-        tracing::warn!(target: "security", event = "contact-flooded", %account_id, "a confirmation is not sent: its address had too many");
-        return Ok(false);
-    }
-    Ok(true)
-}
-
 /// Whether the account has a confirmed contact besides `except`.
 pub(super) async fn has_confirmed(
     write: &mut SqliteConnection,
@@ -386,34 +368,4 @@ pub(super) async fn has_confirmed(
 async fn contact_count(write: &mut SqliteConnection, account: Uuid) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar("SELECT count(*) FROM contacts WHERE account_id = ? AND removed_at_ms IS NULL");
     Ok(count.bind(account).fetch_one(write).await?)
-}
-
-/// How long until another confirmation message may go out, in seconds. Removed contacts count: removing and adding an
-/// address again sends no more mail to it. Confirmed ones do not: their answer would tell that they are.
-async fn notice_wait(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<Option<u64>, StoreError> {
-    let now_ms = new.delay.now_ms;
-    let last: Option<i64> = sqlx::query_scalar(
-        "SELECT max(n.created_at_ms) FROM notices n JOIN contacts c ON c.id = n.contact_id
-         WHERE n.account_id = ? AND n.kind = 'contact-confirmation' AND c.channel = ? AND c.address_tag = ?
-         AND c.confirmed_at_ms IS NULL",
-    )
-    .bind(new.account_id)
-    .bind(new.channel.as_str())
-    .bind(new.address_tag.as_slice())
-    .fetch_one(&mut *write)
-    .await?;
-    if let Some(free_at) = last.map(|at| at.saturating_add(RESEND_AFTER_MS)).filter(|at| *at > now_ms) {
-        return Ok(Some(seconds_until(free_at, now_ms)));
-    }
-    // The fifth last one: once it has left the window, there is room again.
-    let oldest: Option<i64> = sqlx::query_scalar(
-        "SELECT created_at_ms FROM notices WHERE account_id = ? AND kind = 'contact-confirmation'
-         ORDER BY created_at_ms DESC LIMIT 1 OFFSET ?",
-    )
-    .bind(new.account_id)
-    .bind(NOTICES - 1)
-    .fetch_optional(write)
-    .await?;
-    let free_at = oldest.map(|at| at.saturating_add(NOTICE_WINDOW_MS));
-    Ok(free_at.filter(|at| *at > now_ms).map(|at| seconds_until(at, now_ms)))
 }

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::app::{Answer, Person, TestApp, send, withdrawal, wrong};
 
-const DELAY_MS: i64 = 259_200_000;
-const HOUR_MS: i64 = 3_600_000;
+pub(crate) const DELAY_MS: i64 = 259_200_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-fn id(value: &Value) -> Uuid {
+pub(crate) fn id(value: &Value) -> Uuid {
     value.as_str().unwrap().parse().unwrap()
 }
 
@@ -32,7 +32,7 @@ impl TestApp {
     }
 
     /// Every message that is asked for is handed over, as by the indexer.
-    async fn hand_over(&self) {
+    pub(crate) async fn hand_over(&self) {
         let outbox = Outbox { deployment: self.deployment, mail_domain: "otp.example".to_owned() };
         self.store.enqueue_notices(&outbox).await.unwrap();
         while let Some(job) = self.store.claim_delivery(60_000, None).await.unwrap() {
@@ -58,16 +58,16 @@ impl TestApp {
     }
 
     /// Follows the link of a message, without a session.
-    async fn cancel(&self, change: Uuid, token: &str) -> Answer {
+    pub(crate) async fn cancel(&self, change: Uuid, token: &str) -> Answer {
         let path = format!("/v1/contact-changes/{change}/cancel");
         send(self.request(reqwest::Method::POST, &path).json(&json!({ "token": token }))).await
     }
 
-    async fn cancel_token(&self, person: &Person, change: Uuid, contact: Uuid) -> String {
+    pub(crate) async fn cancel_token(&self, person: &Person, change: Uuid, contact: Uuid) -> String {
         self.seed(person).await.cancel_token(change, contact).expose().to_string()
     }
 
-    async fn confirmed(&self, person: &Person) -> Vec<Uuid> {
+    pub(crate) async fn confirmed(&self, person: &Person) -> Vec<Uuid> {
         let list = self.get("/v1/contacts", &person.token).await.body;
         let confirmed = list["contacts"].as_array().unwrap().iter().filter(|contact| contact["confirmed"] == true);
         confirmed.map(|contact| id(&contact["contactId"])).collect()
@@ -123,45 +123,6 @@ async fn a_contact_that_waited_from_before_the_first_was_confirmed_needs_a_chang
     // The owner can clear it away, since it was never confirmed.
     assert_eq!(app.delete(&format!("/v1/contacts/{his}"), &owner.token).await.status, 204);
     assert_eq!(app.confirm(&thief, his, &his_digits).await.told(), (404, "not-found"));
-}
-
-#[tokio::test]
-async fn when_its_time_has_come_a_change_is_made_once_whatever_the_clock_does() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let (second, _) = app.proved(&owner, "alice@example.org").await;
-    let removal = app.delete(&format!("/v1/contacts/{contact}"), &owner.token).await;
-    assert_eq!(removal.status, 202);
-    let again = app.delete(&format!("/v1/contacts/{contact}"), &owner.token).await;
-    assert_eq!(again.body["change"]["id"], removal.body["change"]["id"], "asked again, the same change");
-    app.hand_over().await;
-
-    let due = now_ms() + DELAY_MS + 1;
-    assert_eq!(changes::step(&app.store, due - HOUR_MS).await.unwrap(), 0);
-    let both = join_all([changes::step(&app.store, due), changes::step(&app.store, due)]).await;
-    assert_eq!(both.into_iter().map(Result::unwrap).sum::<usize>(), 2, "two tasks at once make each once");
-    for clock in [due, due - DELAY_MS, due + DELAY_MS] {
-        assert_eq!(changes::step(&app.store, clock).await.unwrap(), 0);
-    }
-    let owner = app.sign_in(&owner.wallet).await;
-    assert_eq!(app.confirmed(&owner).await, [second]);
-    app.accepted(&owner, second).await;
-    let refused = app.submit(&owner, "key", &withdrawal(contact)).await;
-    assert_eq!(refused.told(), (403, "contact-unconfirmed"));
-}
-
-#[tokio::test]
-async fn a_delay_that_begins_while_the_clock_is_set_back_counts_from_the_latest_time_seen() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let now = now_ms();
-    app.store.note_time(now).await.unwrap();
-    let back = Delay { now_ms: now - 2 * DELAY_MS, delay_ms: DELAY_MS };
-    let Removal::Waits(change) = app.store.remove_contact(owner.account, contact, back).await.unwrap() else {
-        panic!("it waits")
-    };
-    assert!(change.due_at_ms >= now + DELAY_MS, "{}", change.due_at_ms - now);
-    assert_eq!(changes::step(&app.store, now + HOUR_MS).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -413,98 +374,4 @@ async fn an_account_without_a_confirmed_contact_is_deleted_at_once() {
     assert_eq!(changes::step(&app.store, now_ms() + 1).await.unwrap(), 1);
     assert_eq!(app.get("/v1/contacts", &person.token).await.status, 401);
     assert_ne!(app.sign_in(&person.wallet).await.account, person.account);
-}
-
-#[tokio::test]
-async fn the_last_confirmed_contact_stays_until_another_one_is_confirmed() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let removal = app.removal(&owner, contact).await;
-    let (second, addition) = app.proved(&owner, "alice@example.org").await;
-    app.hand_over().await;
-    let digits = app.change_digits(&owner, removal, 1).await;
-    for given in [&wrong(&digits), &digits, &wrong(&digits), &wrong(&digits), &digits] {
-        assert_eq!(app.approve(&owner, removal, given).await.told(), (409, "last-contact"), "nothing is compared");
-    }
-    assert_eq!(app.confirmed(&owner).await, [contact]);
-
-    // The removal was proposed first and falls due first, here by the clock that each is due at.
-    let due = app.store.changes(owner.account).await.unwrap()[0].due_at_ms;
-    assert_eq!(changes::step(&app.store, due + DELAY_MS / 2).await.unwrap(), 1, "the addition alone");
-    let owner = app.sign_in(&owner.wallet).await;
-    assert_eq!(app.confirmed(&owner).await, [contact, second]);
-    assert_eq!(changes::step(&app.store, due + DELAY_MS / 2 + HOUR_MS).await.unwrap(), 1, "then the removal");
-    let thief = app.sign_in(&owner.wallet).await;
-    assert_eq!(app.confirmed(&thief).await, [second]);
-    app.proved(&thief, "thief@evil.example").await;
-    assert_eq!(app.confirmed(&thief).await, [second], "a third address is nobody's first contact");
-    assert!(app.store.changes(owner.account).await.unwrap().iter().all(|change| change.id != addition));
-}
-
-#[tokio::test]
-async fn of_two_removals_of_the_two_last_contacts_one_is_made() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let (second, addition) = app.proved(&owner, "alice@example.org").await;
-    let digits = app.change_digits(&owner, addition, 1).await;
-    assert_eq!(app.approve(&owner, addition, &digits).await.status, 200);
-    for contact in [contact, second] {
-        app.removal(&owner, contact).await;
-    }
-    app.hand_over().await;
-    for clock in [1, HOUR_MS + 2, 3 * HOUR_MS] {
-        changes::step(&app.store, now_ms() + DELAY_MS + clock).await.unwrap();
-    }
-    let owner = app.sign_in(&owner.wallet).await;
-    assert_eq!(app.confirmed(&owner).await, [second]);
-}
-
-#[tokio::test]
-async fn whoever_is_confirmed_later_is_told_of_what_waits_and_can_cancel_it() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let thief = app.sign_in(&owner.wallet).await;
-    let deletion = id(&app.delete("/v1/account", &thief.token).await.body["change"]["id"]);
-    app.hand_over().await;
-    let (second, addition) = app.proved(&owner, "alice@example.org").await;
-    let digits = app.change_digits(&owner, addition, 1).await;
-    assert_eq!(app.approve(&owner, addition, &digits).await.status, 200);
-    let removal = app.removal(&owner, contact).await;
-    let digits = app.change_digits(&owner, removal, 1).await;
-    assert_eq!(app.approve(&owner, removal, &digits).await.status, 200);
-    assert_eq!(app.confirmed(&owner).await, [second]);
-    let token = app.cancel_token(&owner, deletion, second).await;
-    assert_eq!(app.cancel(deletion, &token).await.status, 200);
-    assert_eq!(changes::step(&app.store, now_ms() + DELAY_MS + 1).await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn a_change_that_nobody_was_told_of_waits_as_long_again_and_counts_from_when_it_is_told() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    let (second, _) = app.proved(&owner, "alice@example.org").await;
-    // No mail server, or no indexer, for three days.
-    let due = now_ms() + DELAY_MS + 1;
-    assert_eq!(changes::step(&app.store, due).await.unwrap(), 0);
-    let waits = app.store.changes(owner.account).await.unwrap().remove(0);
-    assert!(waits.due_at_ms >= due + DELAY_MS, "its delay begins again");
-    assert_eq!(changes::step(&app.store, due + DELAY_MS - 1).await.unwrap(), 0);
-    assert_eq!(app.confirmed(&owner).await, [contact]);
-    app.hand_over().await;
-    assert_eq!(changes::step(&app.store, due + DELAY_MS).await.unwrap(), 1, "now it was announced");
-    let owner = app.sign_in(&owner.wallet).await;
-    assert_eq!(app.confirmed(&owner).await, [contact, second]);
-}
-
-#[tokio::test]
-async fn a_change_that_was_told_of_late_is_made_late() {
-    let app = TestApp::new().await;
-    let (owner, contact) = app.person().await;
-    // As if proposed three days ago, all but a minute, and told of only now.
-    let then = Delay { now_ms: now_ms() - DELAY_MS + 60_000, delay_ms: DELAY_MS };
-    let Removal::Waits(change) = app.store.delete_account(owner.account, then).await.unwrap() else { panic!() };
-    app.hand_over().await;
-    assert_eq!(changes::step(&app.store, now_ms() + HOUR_MS).await.unwrap(), 0);
-    let token = app.cancel_token(&owner, change.id, contact).await;
-    assert_eq!(app.cancel(change.id, &token).await.status, 200);
 }

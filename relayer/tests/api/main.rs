@@ -7,6 +7,7 @@ mod chain;
 mod changes;
 mod contacts;
 mod contract_accounts;
+mod delays;
 mod device;
 mod events;
 mod guesses;
