@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use alloy::{
     consensus::{Transaction, TxEnvelope},
-    eips::{BlockId, eip2718::Decodable2718},
+    eips::{BlockId, BlockNumberOrTag, eip2718::Decodable2718},
     primitives::{B256, Bytes},
     providers::Provider,
     rpc::types::TransactionReceipt,
@@ -51,7 +51,10 @@ impl Sender {
     /// Looks at every open call once. A call that cannot be looked at holds up no other; the head then counts as seen only
     /// once all were, or a reorg would be missed.
     pub(super) async fn follow(&mut self, head: Head) -> Result<Standing, IssuingError> {
-        let reorged = self.seen.is_none_or(|seen| seen != head && seen.hash != head.parent);
+        let kept = match self.seen {
+            Some(seen) if self.builds_on(head, seen).await? => Some(seen.number),
+            _ => None,
+        };
         let Reopened { calls: reopened, nonce, more } = self.reopen(self.latest_nonce().await?).await?;
         let open = self.ground.store.open_calls(self.lease.sender).await?;
         if reopened > 0 {
@@ -60,7 +63,7 @@ impl Sender {
         }
         let (mut in_flight, mut missed, mut oldest_ms) = (0, false, now_ms());
         for call in &open {
-            match self.follow_one(call, head, nonce, reorged).await {
+            match self.follow_one(call, head, nonce, kept).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) if error.is_retryable() => {
@@ -80,21 +83,37 @@ impl Sender {
         Ok(Standing { in_flight, nonce })
     }
 
+    /// Whether a head that was seen is still on the chain: then no call that was mined by then can have been taken out.
+    async fn builds_on(&self, head: Head, seen: Head) -> Result<bool, RpcFailure> {
+        if seen == head || seen.hash == head.parent {
+            return Ok(true);
+        }
+        let block = self.ground.node.get_block_by_number(BlockNumberOrTag::Number(seen.number)).await?;
+        Ok(block.is_some_and(|block| block.header.hash == seen.hash))
+    }
+
     /// Whether the call's nonce is used, as far as the chain can be trusted today.
-    async fn follow_one(&self, call: &OpenCall, head: Head, nonce: u64, reorged: bool) -> Result<bool, IssuingError> {
+    async fn follow_one(
+        &self,
+        call: &OpenCall,
+        head: Head,
+        nonce: u64,
+        kept: Option<u64>,
+    ) -> Result<bool, IssuingError> {
         match call.mined {
-            Some(mined) => self.still_mined(call, mined, head, reorged).await,
+            Some(mined) => self.still_mined(call, mined, head, kept).await,
             None => self.settle(call, head, nonce).await,
         }
     }
 
-    /// Whether a call is in the block where it was; settles it for good once that is deep enough.
+    /// Whether a call is in the block where it was; settles it for good once that is deep enough. It is, without asking,
+    /// where the chain up to `kept` is as it was: a receipt can be of a block above the head that its turn had.
     async fn still_mined(
         &self,
         call: &OpenCall,
         mined: MinedAt,
         head: Head,
-        reorged: bool,
+        kept: Option<u64>,
     ) -> Result<bool, IssuingError> {
         let store = &self.ground.store;
         if call.awaited && is_past(call, head) {
@@ -102,7 +121,7 @@ impl Sender {
             store.fail_batch(self.lease, call.id, REFUSED).await?;
         }
         let deep = head.number >= mined.block_number.saturating_add(self.ground.issue.confirmations);
-        if !reorged && !deep {
+        if !deep && kept.is_some_and(|number| mined.block_number <= number) {
             return Ok(true);
         }
         let receipt = self.ground.node.get_transaction_receipt(mined.tx_hash).await?;

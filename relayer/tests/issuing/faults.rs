@@ -8,8 +8,8 @@ use alloy::{
     sol_types::SolCall,
 };
 use otp_core::{chain, contract::OtpVerifier};
-use relayer::issuing::{Issuer, IssuingError};
-use serde_json::json;
+use relayer::issuing::{Issuer, IssuingError, Parts};
+use serde_json::{Value, json};
 use testbed::faults::{Fault, RpcProxy};
 
 use crate::world::{self, CONFIRMATIONS, Counts, World};
@@ -56,13 +56,18 @@ async fn transactions_that_pools_drop_are_sent_again() {
     assert_eq!(world.count(&requests).await, Counts::all_mined(200));
 }
 
-/// An issuer that replaces at every turn, before a pool that demands a tenth more of a replacement.
-async fn behind_a_strict_pool(world: &World) -> (RpcProxy, Issuer) {
+/// An issuer whose node stands behind a proxy.
+async fn behind_a_proxy(world: &World, mut parts: Parts) -> (RpcProxy, Issuer) {
     let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
-    proxy.be_strict();
-    let mut parts = world.parts_with(|issue| issue.replace_after = Duration::ZERO);
     parts.node = chain_of(&proxy);
     let issuer = world.start(parts).await;
+    (proxy, issuer)
+}
+
+/// An issuer that replaces at every turn, before a pool that demands a tenth more of a replacement.
+async fn behind_a_strict_pool(world: &World) -> (RpcProxy, Issuer) {
+    let (proxy, issuer) = behind_a_proxy(world, world.parts_with(|issue| issue.replace_after = Duration::ZERO)).await;
+    proxy.be_strict();
     (proxy, issuer)
 }
 
@@ -201,10 +206,7 @@ async fn a_batch_under_our_key_that_we_did_not_send_stops_issuance_until_somebod
 #[tokio::test]
 async fn a_node_that_hides_receipts_has_nothing_issued_twice() {
     let world = World::new().await;
-    let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
-    let mut parts = world.parts();
-    parts.node = chain_of(&proxy);
-    let mut issuer = world.start(parts).await;
+    let (proxy, mut issuer) = behind_a_proxy(&world, world.parts()).await;
     let requests = world.accept("withdraw", 2).await;
     issuer.turn().await.unwrap();
     proxy.inject(Fault::no_receipts());
@@ -220,12 +222,31 @@ async fn a_node_that_hides_receipts_has_nothing_issued_twice() {
 }
 
 #[tokio::test]
+async fn a_receipt_from_above_the_head_that_a_reorg_takes_back_is_noticed_by_the_next_turn() {
+    let world = World::new().await;
+    let (proxy, mut issuer) = behind_a_proxy(&world, world.parts()).await;
+    let requests = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    let node = &world.anvil.node;
+    let head: Value = node.raw_request("eth_getBlockByNumber".into(), json!(["latest", false])).await.unwrap();
+    world.mine().await;
+    // The turn takes its head a moment before that block comes, and the receipt a moment after.
+    proxy.inject(Fault::Result(head).on("eth_getBlockByNumber").when(|params| params[0] == "latest"));
+    issuer.turn().await.unwrap();
+    assert!(world.store.open_calls(world.signer.address()).await.unwrap()[0].mined.is_some());
+    proxy.heal();
+    world.reorg(1).await;
+    issuer.turn().await.unwrap();
+    assert!(world.store.open_calls(world.signer.address()).await.unwrap()[0].mined.is_none());
+    world.mine().await;
+    issuer.turn().await.unwrap();
+    assert_eq!(world.count(&requests).await, Counts::all_mined(1));
+}
+
+#[tokio::test]
 async fn a_node_that_counts_too_few_transactions_opens_no_final_call_and_has_nothing_signed() {
     let world = World::new().await;
-    let proxy = RpcProxy::start(&world.anvil.url).await.unwrap();
-    let mut parts = world.parts();
-    parts.node = chain_of(&proxy);
-    let mut issuer = world.start(parts).await;
+    let (proxy, mut issuer) = behind_a_proxy(&world, world.parts()).await;
     let mut requests = Vec::new();
     for _ in 0..4 {
         requests.extend(world.accept("withdraw", 1).await);
