@@ -75,7 +75,7 @@ metrics! {
     REPORTS: Counter "otp_reports_total" Count [];
     /// Calls that a limit refused, by the limit.
     RATE_LIMITED: Counter "otp_rate_limited_total" Count ["limit"];
-    /// What limits are multiplied by while failures run high; 1 is as configured.
+    /// What limits of accounts, devices and addresses are multiplied by while failures run high; 1 is as configured.
     LIMIT_FACTOR: Gauge "otp_limit_factor" Count [];
     /// 1 while issuance is switched on, 0 while it is off, wholly or for a purpose or channel.
     ISSUANCE_ON: Gauge "otp_issuance_on" Count ["scope"];
