@@ -225,7 +225,7 @@ impl Store {
     }
 
     /// Goes back to `to`: blocks and events above it are canonical no more, and what waited to be sent because of them
-    /// is cancelled. `None` when the cursor does not stand on `from`.
+    /// is cancelled. `None` when the cursor does not stand on `from`, or `to` lies below what is final.
     ///
     /// # Errors
     /// When the store fails.
@@ -277,14 +277,15 @@ impl Store {
     }
 }
 
-fn read_cursor(number: i64, hash: &[u8]) -> Result<Cursor, StoreError> {
+pub(super) fn read_cursor(number: i64, hash: &[u8]) -> Result<Cursor, StoreError> {
     Ok(Cursor { number: column::unsigned(number, "cursors")?, hash: column::word(hash, "cursors")? })
 }
 
-/// Compare-and-set; false when the cursor stands elsewhere.
+/// Compare-and-set; false when the cursor stands elsewhere, or the way leads below what is final.
 async fn move_cursor(tx: &mut Write, deployment: &Deployment, from: Cursor, to: Cursor) -> Result<bool, StoreError> {
     let moved = sqlx::query(
-        "UPDATE cursors SET number = ?, hash = ? WHERE chain_id = ? AND verifier = ? AND number = ? AND hash = ?",
+        "UPDATE cursors SET number = ?1, hash = ?2 WHERE chain_id = ?3 AND verifier = ?4 AND number = ?5 AND hash = ?6
+         AND (final_number IS NULL OR final_number < ?1 OR final_number = ?1 AND final_hash = ?2)",
     )
     .bind(column::signed(to.number))
     .bind(to.hash.as_slice())

@@ -15,6 +15,7 @@ mod data_keys;
 mod deliveries;
 mod erasure;
 mod events;
+mod finality;
 mod group;
 mod guesses;
 mod issuance;
