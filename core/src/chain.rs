@@ -3,10 +3,13 @@
 //! [`connect`] gives a [`Node`] as alloy has it; behind it is a [`Pool`], which chooses the node of each call.
 
 mod answer;
+mod beside;
 mod config;
 mod endpoint;
 mod health;
+mod judge;
 mod pool;
+mod refusal;
 
 use std::time::Duration;
 
@@ -20,9 +23,11 @@ use alloy::{
 };
 
 pub use self::{
+    beside::EndpointPlace,
     config::{RpcConfig, RpcUrl},
     health::{Failure, SeenHead},
     pool::{EndpointState, NoNode, Pool},
+    refusal::{is_timeout, is_too_much, is_unknown_tag},
 };
 use crate::{contract::OtpVerifier, id::Deployment};
 

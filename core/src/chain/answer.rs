@@ -69,6 +69,7 @@ pub(super) fn check(request: &SerializedRequest, result: &RawValue) -> Result<Me
         "eth_call" | "eth_getCode" => drop(read::<Bytes>(text).ok_or(Failure::Nonsense("no bytes"))?),
         "eth_sendRawTransaction" => sent(request, text)?,
         "eth_getBlockByNumber" => return block(request, text),
+        "eth_getBlockByHash" => block_by_hash(request, text)?,
         "eth_getTransactionReceipt" => return receipt(request, text),
         "eth_getLogs" if !text.starts_with('[') => return Err(Failure::Nonsense("no list of logs")),
         "eth_getBlockReceipts" if !text.starts_with('[') && text != "null" => {
@@ -105,6 +106,17 @@ fn block(request: &SerializedRequest, text: &str) -> Result<Meaning, Failure> {
         Some(Ok(asked)) if asked != number => Err(Failure::Nonsense("another block than the one asked for")),
         _ if asked == "latest" => Ok(Meaning::Head(number, timestamp_s)),
         _ => Ok(Meaning::Plain),
+    }
+}
+
+fn block_by_hash(request: &SerializedRequest, text: &str) -> Result<(), Failure> {
+    if text == "null" {
+        return Ok(());
+    }
+    let asked = first_param(request).and_then(|hash| hash.as_str()?.parse::<B256>().ok());
+    match read::<BriefBlock>(text) {
+        Some(block) if Some(block.hash) == asked => Ok(()),
+        _ => Err(Failure::Nonsense("another block than the one asked for")),
     }
 }
 
@@ -191,6 +203,14 @@ mod tests {
         assert!(ask("eth_getBlockByNumber", json!(["0x6", false]), &block).is_err());
         assert!(ask("eth_getBlockByNumber", json!(["latest", false]), &json!(null)).is_err());
         assert!(ask("eth_getBlockByNumber", json!(["latest", false]), &json!("0x5")).is_err());
+    }
+
+    #[test]
+    fn a_block_by_its_hash_has_that_hash() {
+        let block = json!({ "hash": hash(1), "number": "0x5", "timestamp": "0x64", "transactions": [] });
+        assert!(ask("eth_getBlockByHash", json!([hash(1), false]), &block).is_ok());
+        assert!(ask("eth_getBlockByHash", json!([hash(1), false]), &json!(null)).is_ok());
+        assert!(ask("eth_getBlockByHash", json!([hash(2), false]), &block).is_err());
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::{
     answer::{self, BriefBlock, Meaning},
     config::RpcUrl,
     health::{Failure, Health, SeenHead},
+    judge::judge,
+    refusal::ENDLESS,
 };
 use crate::metrics::{RPC_CALL_SECONDS, RPC_CALLS, RPC_PUT_ASIDE};
 
@@ -173,7 +175,7 @@ impl Endpoint {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|_| Failure::Unreachable)? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(Failure::Nonsense("an answer without end"));
+                return Err(ENDLESS);
             }
             body.extend_from_slice(&chunk);
         }
@@ -183,20 +185,5 @@ impl Endpoint {
             _ if !status.is_success() => Err(Failure::Status(status.as_u16())),
             _ => Err(Failure::Nonsense("no JSON-RPC")),
         }
-    }
-}
-
-fn judge(request: &RequestPacket, answer: &ResponsePacket) -> Result<Meaning, Failure> {
-    match (request, answer) {
-        (RequestPacket::Single(request), ResponsePacket::Single(answer)) => match &answer.payload {
-            _ if answer.id != *request.id() => Err(Failure::Nonsense("the answer to another call")),
-            ResponsePayload::Success(result) => answer::check(request, result),
-            ResponsePayload::Failure(error) if answer::is_throttling(request.method(), error) => {
-                Err(Failure::Throttled { retry_after: None })
-            }
-            ResponsePayload::Failure(_) => Ok(Meaning::Plain),
-        },
-        (RequestPacket::Batch(_), ResponsePacket::Batch(_)) => Ok(Meaning::Plain),
-        _ => Err(Failure::Nonsense("one answer for many, or many for one")),
     }
 }

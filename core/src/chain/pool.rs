@@ -79,14 +79,14 @@ pub struct EndpointState {
 
 /// The configured nodes. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
-pub struct Pool(Arc<Inner>);
+pub struct Pool(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    endpoints: Vec<Endpoint>,
-    identity: Identity,
+pub(super) struct Inner {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) identity: Identity,
     max_lag_blocks: u64,
-    current: AtomicUsize,
+    pub(super) current: AtomicUsize,
     /// The highest head that a caller was told, and when.
     told: Mutex<Option<(u64, Instant)>>,
     copies: Arc<Semaphore>,
