@@ -126,7 +126,7 @@ fn read_cursor(text: &str) -> Option<(u64, u64)> {
 }
 
 /// Times in RFC 3339, bytes in hex, addresses in EIP-55; what an event does not have is left out.
-fn show(event: &ChainEvent) -> Value {
+pub(crate) fn show(event: &ChainEvent) -> Value {
     let (place, facts) = (&event.place, &event.facts);
     let time = |unix_s: u64| rfc3339_s(i64::try_from(unix_s).unwrap_or(i64::MAX));
     let mut shown = json!({

@@ -135,6 +135,16 @@ impl Config {
         reader.finish(config)
     }
 
+    /// Reads the ports alone: what a command needs to talk to a running indexer.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn listening(path: Option<&Path>) -> Result<Listening, Faults> {
+        let mut reader = Reader::load(path, PREFIX);
+        let listening = Listening::read(&mut reader, PORTS);
+        reader.finish_part(listening)
+    }
+
     /// Reads TOML text alone, without the environment.
     ///
     /// # Errors

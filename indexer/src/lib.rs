@@ -2,10 +2,12 @@
 //! for in one transaction, and sends each code once its commitment stands on the canonical chain.
 
 pub mod api;
+pub mod commands;
 pub mod config;
 pub mod decode;
 pub mod deliver;
 pub mod keys;
+pub mod lock;
 pub mod mail;
 pub mod progress;
 pub mod run;

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use indexer::{config::Config, run};
+use indexer::{
+    commands::{self, Operation},
+    config::Config,
+    run,
+};
 use otp_core::cli;
 
 #[derive(Parser)]
@@ -30,9 +34,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Operate(Operation),
 }
 
-/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the database differs from the chain.
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config } => {
@@ -42,5 +48,6 @@ fn main() -> ExitCode {
             let faults = Config::load(config.as_deref()).map_or_else(|faults| faults.0, |_| Vec::new());
             cli::check("indexer", &faults, json)
         }
+        Command::Operate(operation) => commands::run(operation),
     }
 }

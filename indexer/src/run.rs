@@ -1,10 +1,6 @@
 //! `indexer run`: wires the parts and joins the tasks.
 
-use std::{
-    fs::{File, OpenOptions, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use otp_core::{
@@ -20,7 +16,7 @@ use crate::{
     api::{self, App},
     config::Config,
     deliver::{self, Worker},
-    keys,
+    keys, lock,
     mail::smtp::Postman,
     progress::Progress,
     source::Source,
@@ -48,7 +44,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut tasks = Tasks::new(shutdown.clone(), notice);
     let (door, admin_door) = listening.bind().await?;
     let store = Store::open(&config.store_path).await.with_context(|| config.store_path.display().to_string())?;
-    let _only_one = lock(&config.store_path)?;
+    let _only_one = lock::only_one(&config.store_path)?;
     let token = http::write_admin_token(&listening.admin_token_file)
         .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let mail_domain = config.mail.from.email.domain().to_owned();
@@ -125,20 +121,4 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
         }
     });
     Ok(())
-}
-
-/// One indexer for a database: held for the life of the process, and gone with it, however it ends.
-fn lock(database: &Path) -> anyhow::Result<File> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".indexer.lock");
-    let path = PathBuf::from(name);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(anyhow!("another indexer runs on this database ({} is locked): stop it first", path.display()))
-        }
-        Err(TryLockError::Error(e)) => Err(anyhow!("cannot lock {}: {e}", path.display())),
-    }
 }

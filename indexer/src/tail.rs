@@ -62,7 +62,9 @@ pub enum TailError {
 }
 
 impl TailError {
-    fn is_retryable(&self) -> bool {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Read(error) => error.is_retryable(),
             Self::NotDeployed { .. } => true,

@@ -249,14 +249,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-        let deliveries = sqlx::query(
-            "UPDATE deliveries SET state = 'cancelled', error = 'reorg' WHERE state = 'pending'
-             AND on_chain_id IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id)",
-        )
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
+        let deliveries = cancel_off_chain(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(Rewound { events, deliveries }))
     }
@@ -298,11 +291,21 @@ async fn move_cursor(tx: &mut Write, deployment: &Deployment, from: Cursor, to: 
     Ok(moved.rows_affected() == 1)
 }
 
+/// Cancels what waits to be sent of codes that are on the chain no more. Returns how many.
+pub(super) async fn cancel_off_chain(tx: &mut Write) -> Result<u64, StoreError> {
+    let cancelled = sqlx::query(
+        "UPDATE deliveries SET state = 'cancelled', error = 'reorg' WHERE state = 'pending' AND on_chain_id IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id)",
+    );
+    Ok(cancelled.execute(&mut **tx).await?.rows_affected())
+}
+
 /// A block that was orphaned can become canonical again, with the same hash.
-async fn insert_block(tx: &mut Write, block: &Block) -> Result<(), StoreError> {
+pub(super) async fn insert_block(tx: &mut Write, block: &Block) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO blocks (hash, number, parent_hash, timestamp, canonical) VALUES (?, ?, ?, ?, 1)
-         ON CONFLICT DO UPDATE SET canonical = 1",
+         ON CONFLICT DO UPDATE SET canonical = 1, number = excluded.number, parent_hash = excluded.parent_hash,
+         timestamp = excluded.timestamp",
     )
     .bind(block.hash.as_slice())
     .bind(column::signed(block.number))
@@ -313,14 +316,19 @@ async fn insert_block(tx: &mut Write, block: &Block) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn insert_event(tx: &mut Write, event: &ChainEvent) -> Result<(), StoreError> {
+/// What is there at its place is written anew: of a row that was damaged nothing stays.
+pub(super) async fn insert_event(tx: &mut Write, event: &ChainEvent) -> Result<(), StoreError> {
     let (place, facts) = (&event.place, &event.facts);
     let hash = |value: &Option<B256>| value.map(|hash| hash.to_vec());
     let address = |value: &Option<Address>| value.map(|address| address.to_vec());
     sqlx::query(
         "INSERT INTO events (block_hash, log_index, block_number, timestamp, tx_hash, canonical, kind, on_chain_id,
          root, issuer, purpose, serial, first, size, expiry, subject, action, party)
-         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET canonical = 1",
+         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET canonical = 1,
+         block_number = excluded.block_number, timestamp = excluded.timestamp, tx_hash = excluded.tx_hash,
+         kind = excluded.kind, on_chain_id = excluded.on_chain_id, root = excluded.root, issuer = excluded.issuer,
+         purpose = excluded.purpose, serial = excluded.serial, first = excluded.first, size = excluded.size,
+         expiry = excluded.expiry, subject = excluded.subject, action = excluded.action, party = excluded.party",
     )
     .bind(place.block_hash.as_slice())
     .bind(column::signed(place.log_index))

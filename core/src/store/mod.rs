@@ -19,6 +19,7 @@ mod finality;
 mod group;
 mod guesses;
 mod issuance;
+mod mend;
 mod notices;
 mod reports;
 mod requests;
@@ -47,8 +48,8 @@ use sqlx::{
 use self::group::Group;
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    erasure::*, events::*, guesses::*, issuance::*, reports::*, requests::*, resealing::*, rules::*, sessions::*,
-    status::*, story::*, switches::*, waiting::*,
+    erasure::*, events::*, guesses::*, issuance::*, mend::*, reports::*, requests::*, resealing::*, rules::*,
+    sessions::*, status::*, story::*, switches::*, waiting::*,
 };
 
 /// How long a statement waits for the other daemon's write.

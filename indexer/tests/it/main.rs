@@ -5,6 +5,7 @@
 
 mod api;
 mod changes;
+mod commands;
 mod delivery;
 mod harness;
 mod node_faults;

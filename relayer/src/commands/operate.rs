@@ -3,10 +3,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
-use otp_core::cli;
+use otp_core::cli::{self, Admin};
 use serde_json::{Value, json};
 
-use super::{Admin, Refused, Target, table};
+use super::{Target, table};
 use crate::typed::Typed;
 
 /// How often progress is asked for.
@@ -131,36 +131,16 @@ impl Operation {
 
 /// Carries the operation out and says what came of it.
 pub fn run(operation: &Operation) -> ExitCode {
-    let json = operation.target().json;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from);
-    match runtime.and_then(|runtime| runtime.block_on(carry_out(operation))) {
-        Ok((answer, text)) => {
-            let said = cli::say(&if json { answer.to_string() } else { text });
-            if answer["ready"] == Value::Bool(false) { ExitCode::from(cli::FAILED) } else { said }
-        }
-        Err(error) => {
-            let refused = error.downcast_ref::<Refused>();
-            let code = match refused.map(|Refused(problem)| problem["status"].as_u64()) {
-                Some(Some(400)) => cli::USAGE,
-                _ if error.is::<otp_core::config::Faults>() => cli::USAGE,
-                _ => cli::FAILED,
-            };
-            match refused {
-                Some(Refused(problem)) if json => drop(cli::say(&problem.to_string())),
-                _ if json => drop(cli::say(&json!({ "detail": format!("{error:#}") }).to_string())),
-                _ => drop(cli::fail("relayer", code, &format!("{error:#}"))),
-            }
-            ExitCode::from(code)
-        }
-    }
+    let code = |answer: &Value| if answer["ready"] == Value::Bool(false) { cli::FAILED } else { 0 };
+    cli::answer("relayer", operation.target().json, carry_out(operation), code)
 }
 
 /// The answer, and the same in words.
 async fn carry_out(operation: &Operation) -> anyhow::Result<(Value, String)> {
-    let admin = Admin::open(operation.target())?;
+    let admin = operation.target().admin()?;
     match operation {
         Operation::Status { .. } => {
-            let (readiness, status) = (readiness(&admin).await?, admin.get("/v1/status").await?);
+            let (readiness, status) = (admin.readiness().await?, admin.get("/v1/status").await?);
             // A refusal has the HTTP status in this place, and "degraded" serves.
             let answer = json!({ "ready": readiness["status"].is_string(), "readiness": readiness, "status": status });
             let text = table::status(&answer);
@@ -209,14 +189,6 @@ async fn carry_out(operation: &Operation) -> anyhow::Result<(Value, String)> {
             };
             Ok((answer, text.to_owned()))
         }
-    }
-}
-
-/// `/readyz`, which says the same with another status when something is not well.
-async fn readiness(admin: &Admin) -> anyhow::Result<Value> {
-    match admin.get("/readyz").await {
-        Err(error) => error.downcast::<Refused>().map(|Refused(problem)| problem),
-        ready => ready,
     }
 }
 
