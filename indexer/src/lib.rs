@@ -2,7 +2,9 @@
 //! for in one transaction, and sends each code once its commitment stands on the canonical chain.
 
 pub mod api;
+pub mod channel;
 pub mod commands;
+pub mod compose;
 pub mod config;
 pub mod decode;
 pub mod deliver;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{self, App},
+    channel::{Channels, email::Email},
     config::Config,
     deliver::{self, Worker},
     keys, lock,
@@ -103,14 +104,14 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
             () = shutdown.cancelled() => return Ok(()),
             keyring = keys::wait(&shared.store, &config.keys) => Arc::new(keyring?),
         };
+        let (from, timeout, progress) = (config.mail.from, config.mail.timeout, shared.progress.clone());
+        let email = Email { postman, from, timeout, progress };
         let worker = Worker {
             store: shared.store,
             keyring: keyring.clone(),
             outbox: shared.outbox,
-            postman,
-            from: config.mail.from,
+            channels: Channels { email },
             public_url: config.http.public_url,
-            timeout: config.mail.timeout,
             config: config.delivery,
             progress: shared.progress,
             due: shared.due,

@@ -168,8 +168,9 @@ async fn a_message_over_a_channel_without_a_sender_is_given_up_at_once() {
                 break job;
             }
         };
-        let failure = worker.compose(&job).unwrap_err();
-        assert_eq!(failure.to_string(), "there is no sender for this channel");
+        let (over, message) = worker.compose(&job).unwrap();
+        let failure = worker.channels.hand_over(over, &message).await.unwrap_err();
+        assert_eq!(failure.to_string(), "there is no sender for this channel: configure it at the indexer");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         // No mail server listens on port 1: an announcement by mail stays pending, the other message is dead.
         work_off(&worker).await;

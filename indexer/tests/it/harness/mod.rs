@@ -15,6 +15,7 @@ use std::{
 
 use alloy::primitives::{Address, B256, keccak256};
 use indexer::{
+    channel::{Channels, email::Email},
     config::{Config, DeliveryConfig},
     deliver::Worker,
     mail::smtp::Postman,
@@ -151,14 +152,18 @@ impl World {
 
     pub(crate) fn worker(&self, smtp_port: u16) -> Worker {
         let config = Config::parse(&self.config_text("http://127.0.0.1:1", smtp_port)).unwrap();
+        let email = Email {
+            postman: Postman::new(&config.mail, 2).unwrap(),
+            from: config.mail.from,
+            timeout: config.mail.timeout,
+            progress: self.progress.clone(),
+        };
         Worker {
             store: self.store.clone(),
             keyring: self.keyring.clone(),
             outbox: self.outbox.clone(),
-            postman: Postman::new(&config.mail, 2).unwrap(),
-            from: config.mail.from,
+            channels: Channels { email },
             public_url: config.http.public_url,
-            timeout: config.mail.timeout,
             config: DeliveryConfig { workers: 2, ..config.delivery },
             progress: self.progress.clone(),
             due: Arc::default(),
