@@ -122,6 +122,12 @@ metrics! {
 
     /// Blocks between the head and the last one whose events are stored.
     INDEXER_LAG_BLOCKS: Gauge "otp_indexer_lag_blocks" Count [];
+    /// How many blocks each reorg took back.
+    INDEXER_REORG_BLOCKS: Histogram "otp_indexer_reorg_blocks" Count [];
+    /// Blocks between the head and the last one that is final and was read twice.
+    INDEXER_FINAL_LAG_BLOCKS: Gauge "otp_indexer_final_lag_blocks" Count [];
+    /// Events that the first reading of a block missed, and the second one, from another node once the block was final, found.
+    INDEXER_EVENTS_MENDED: Counter "otp_indexer_events_mended_total" Count [];
     /// Messages by outcome: `sent`, `failed` and tried again, `dead` and given up.
     DELIVERIES: Counter "otp_deliveries_total" Count ["outcome"];
 }
@@ -129,6 +135,7 @@ metrics! {
 /// Fitting for answers in milliseconds and blocks in seconds alike.
 const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 const CODES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0];
+const DEPTHS: [f64; 8] = [1.0, 2.0, 3.0, 6.0, 12.0, 32.0, 64.0, 128.0];
 /// How often observations are sorted into their buckets while nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -151,6 +158,7 @@ impl Recorder {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .set_buckets_for_metric(Matcher::Full(BATCH_CODES.to_owned()), &CODES)?
+            .set_buckets_for_metric(Matcher::Full(INDEXER_REORG_BLOCKS.to_owned()), &DEPTHS)?
             .build_recorder();
         let handle = Self(recorder.handle());
         metrics::set_global_recorder(recorder).ok().context("another recorder is there already")?;

@@ -59,6 +59,8 @@ pub struct ChainConfig {
     pub max_head_age: Duration,
     /// `chain.range_blocks`: the most blocks in one `eth_getLogs` while catching up.
     pub range_blocks: u64,
+    /// `chain.ranges_in_flight`: ranges that are read at once while catching up.
+    pub ranges_in_flight: usize,
     /// `chain.confirmations`: blocks on top before a block is applied.
     pub confirmations: u64,
 }
@@ -192,6 +194,7 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let poll = reader.millis("chain.poll_ms", "500", 10..=60_000);
     let max_head_age = reader.millis("chain.max_head_age_ms", "60000", 1_000..=86_400_000);
     let range_blocks = reader.within("chain.range_blocks", "2000", 1..=100_000);
+    let ranges_in_flight = reader.within("chain.ranges_in_flight", "4", 1..=32);
     let confirmations = reader.within("chain.confirmations", "0", 0..=10_000);
     Some(ChainConfig {
         deployment: Deployment { chain_id: chain_id?, verifier: verifier? },
@@ -200,6 +203,7 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
         poll: poll?,
         max_head_age: max_head_age?,
         range_blocks: range_blocks?,
+        ranges_in_flight: usize::try_from(ranges_in_flight?).ok()?,
         confirmations: confirmations?,
     })
 }

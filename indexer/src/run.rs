@@ -17,6 +17,7 @@ use crate::{
     channel::{Channels, email::Email},
     config::Config,
     deliver::{self, Worker},
+    heads::Heads,
     keys, lock,
     mail::smtp::Postman,
     progress::Progress,
@@ -79,7 +80,7 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
     let chain = config.chain.clone();
     let (node, pool) = chain::connect(&chain.rpc, chain.deployment.chain_id)?;
     let (watched, stop) = (pool.clone(), shutdown.clone());
-    let source = Source::new(node.clone(), chain.deployment.verifier);
+    let source = Source::new(node.clone(), pool.clone(), chain.deployment.verifier);
     let (progress, due) = (shared.progress.clone(), shared.due.clone());
     let tail = Tail::new(source, shared.store.clone(), shared.outbox.clone(), chain.clone(), progress, due);
     tasks.spawn("tail", async move {
@@ -87,7 +88,7 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
             () = shutdown.cancelled() => return Ok(()),
             usable = chain::wait_until_usable(&node, &pool, &chain.deployment) => usable?,
         }
-        tail.run(shutdown).await
+        tail.run(Heads::none(), shutdown).await
     });
     tasks.spawn("nodes", async move {
         watched.watch(stop).await;

@@ -1,25 +1,41 @@
 //! What the node says, checked against itself. A node behind a balancer answers from several machines: an empty or
 //! partial answer is asked for again in another way, and never taken for "nothing happened".
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
 use alloy::{
-    consensus::BlockHeader,
     eips::BlockNumberOrTag,
-    network::{BlockResponse, primitives::HeaderResponse},
-    primitives::{Address, B256, Bloom, BloomInput},
+    primitives::{Address, B256, BloomInput},
     providers::Provider,
-    rpc::types::{Filter, Log},
-    transports::RpcError,
+    rpc::{
+        client::{BatchRequest, Waiter},
+        types::{Filter, Log},
+    },
+    transports::{RpcError, TransportErrorKind},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use otp_core::{
-    chain::{self, Node, RpcFailure},
+    chain::{self, EndpointPlace, Node, Pool, RpcFailure},
     store::{Block, ChainEvent},
 };
 
+pub use self::header::Header;
+use self::header::RawHeader;
 use crate::decode::{self, DecodeError};
 
-/// Headers that are asked for at once while catching up.
+mod header;
+
+/// Headers in one batch: the smallest limit of the known providers is 100.
+const BATCH: u64 = 100;
+/// Batches of one range that are under way at once.
+const BATCHES_AT_ONCE: usize = 2;
+/// Headers that are asked for at once where a node takes no batches.
 const HEADERS_AT_ONCE: usize = 16;
+/// A node that refused so many batches in a row is asked for single headers.
+const REFUSALS: u32 = 3;
 
 /// A read failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,38 +59,64 @@ impl ReadError {
     }
 }
 
-/// A header with what is needed to judge an answer about its block.
-#[derive(Debug, Clone, Copy)]
-pub struct Header {
-    /// The block.
-    pub block: Block,
-    /// Which addresses and topics its logs may have.
-    pub bloom: Bloom,
-    /// How many transactions it has.
-    pub transactions: usize,
-}
-
 /// One contract's logs at one node.
 #[derive(Debug, Clone)]
 pub struct Source {
     node: Node,
+    pool: Pool,
     verifier: Address,
+    /// Batches refused since one was answered.
+    refusals: Arc<AtomicU32>,
 }
 
 impl Source {
-    /// Reads `verifier`'s logs from `node`.
+    /// Reads `verifier`'s logs from `node`, which stands before `pool`.
     #[must_use]
-    pub const fn new(node: Node, verifier: Address) -> Self {
-        Self { node, verifier }
+    pub fn new(node: Node, pool: Pool, verifier: Address) -> Self {
+        Self { node, pool, verifier, refusals: Arc::default() }
+    }
+
+    /// The node that answers now.
+    #[must_use]
+    pub fn asked(&self) -> EndpointPlace {
+        self.pool.asked()
+    }
+
+    /// Whether no other node is configured.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.pool.is_alone()
+    }
+
+    /// The same contract at any node but this one; at this one where there is no other.
+    #[must_use]
+    pub fn beside(&self, but: EndpointPlace) -> Self {
+        Self::new(self.pool.beside(but), self.pool.clone(), self.verifier)
+    }
+
+    /// Turns away from a node whose chain others have shown to be wrong.
+    pub fn distrust(&self, place: EndpointPlace) {
+        self.pool.distrust(place);
     }
 
     /// The latest block.
     ///
     /// # Errors
     /// When the node does not answer.
-    pub async fn head(&self) -> Result<Block, ReadError> {
+    pub async fn head(&self) -> Result<Header, ReadError> {
         let header = self.fetch(BlockNumberOrTag::Latest).await?;
-        header.map(|header| header.block).ok_or(ReadError::Inconsistent("the node has no latest block"))
+        header.ok_or(ReadError::Inconsistent("the node has no latest block"))
+    }
+
+    /// The block that a tag means; `None` where the node does not know the tag, or has no such block yet.
+    ///
+    /// # Errors
+    /// When the node does not answer, or with an error that says nothing about the tag.
+    pub async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Option<Block>, ReadError> {
+        match self.fetch(tag).await {
+            Err(ReadError::Rpc(error)) if chain::is_unknown_tag(&error) => Ok(None),
+            found => Ok(found?.map(|header| header.block)),
+        }
     }
 
     /// The block with this number; an error where the node has none: it lags, and will have it.
@@ -82,42 +124,78 @@ impl Source {
     /// # Errors
     /// When the node does not answer or does not know the block.
     pub async fn header(&self, number: u64) -> Result<Header, ReadError> {
-        let header = self.fetch(number.into()).await?;
-        let header = header.ok_or(ReadError::Inconsistent("the node does not know a block below its head"))?;
-        if header.block.number == number {
-            Ok(header)
-        } else {
-            Err(ReadError::Inconsistent("the node answered with another block"))
+        numbered(number, self.fetch(number.into()).await?)
+    }
+
+    /// The block with this hash; `None` where the node does not know it.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub async fn header_of(&self, hash: B256) -> Result<Option<Header>, ReadError> {
+        let answer: Option<RawHeader> = self.node.client().request("eth_getBlockByHash", (hash, false)).await?;
+        match answer.map(Header::from) {
+            Some(header) if header.block.hash != hash => {
+                Err(ReadError::Inconsistent("the node answered with another block"))
+            }
+            answer => Ok(answer),
         }
     }
 
-    /// The headers of the blocks `from..=to`, each the parent of the next, the first one's parent being `parent`.
+    async fn fetch(&self, number: BlockNumberOrTag) -> Result<Option<Header>, ReadError> {
+        let answer: Option<RawHeader> = self.node.client().request("eth_getBlockByNumber", (number, false)).await?;
+        Ok(answer.map(Header::from))
+    }
+
+    /// The headers of the blocks `from..=to`, each the parent of the next.
     ///
     /// # Errors
     /// As [`Source::header`], and when they do not link.
-    pub async fn headers(&self, parent: B256, from: u64, to: u64) -> Result<Vec<Header>, ReadError> {
-        let headers = stream::iter(from..=to).map(|number| self.header(number)).buffered(HEADERS_AT_ONCE);
-        let headers: Vec<Header> = headers.try_collect().await?;
-        let parents = std::iter::once(parent).chain(headers.iter().map(|header| header.block.hash));
-        if headers.iter().zip(parents).all(|(header, parent)| header.block.parent_hash == parent) {
+    pub async fn headers(&self, from: u64, to: u64) -> Result<Vec<Header>, ReadError> {
+        let starts = (from..=to).step_by(usize::try_from(BATCH).unwrap_or(1));
+        let parts = stream::iter(starts).map(|start| self.part(start, to.min(start + BATCH - 1)));
+        let parts: Vec<Vec<Header>> = parts.buffered(BATCHES_AT_ONCE).try_collect().await?;
+        let headers = parts.concat();
+        if headers.windows(2).all(|pair| pair[1].block.parent_hash == pair[0].block.hash) {
             Ok(headers)
         } else {
             Err(ReadError::Inconsistent("the chain moved while a range was read"))
         }
     }
 
-    async fn fetch(&self, number: BlockNumberOrTag) -> Result<Option<Header>, ReadError> {
-        let answer = self.node.get_block_by_number(number).await?;
-        Ok(answer.map(|answer| {
-            let header = answer.header();
-            let block = Block {
-                hash: header.hash(),
-                number: header.number(),
-                parent_hash: header.parent_hash(),
-                timestamp: header.timestamp(),
-            };
-            Header { block, bloom: header.logs_bloom(), transactions: answer.transactions().len() }
-        }))
+    /// By one batch; one by one where the node refuses batches, or this one.
+    async fn part(&self, from: u64, to: u64) -> Result<Vec<Header>, ReadError> {
+        if from < to && self.refusals.load(Relaxed) < REFUSALS {
+            match self.batch(from, to).await {
+                Err(ReadError::Rpc(error)) if is_refused(&error) => {
+                    let refusals = self.refusals.fetch_add(1, Relaxed) + 1;
+                    if refusals == REFUSALS {
+                        tracing::warn!(error = chain::brief(&error), "the node takes no batches: reading goes slowly");
+                    }
+                }
+                settled => {
+                    self.refusals.store(0, Relaxed);
+                    return settled;
+                }
+            }
+        }
+        stream::iter(from..=to).map(|number| self.header(number)).buffered(HEADERS_AT_ONCE).try_collect().await
+    }
+
+    async fn batch(&self, from: u64, to: u64) -> Result<Vec<Header>, ReadError> {
+        let client = self.node.client();
+        let mut batch = BatchRequest::new(client);
+        let call = |number: u64| {
+            let waiter: Result<Waiter<Option<RawHeader>>, RpcFailure> =
+                batch.add_call("eth_getBlockByNumber", &(BlockNumberOrTag::from(number), false));
+            waiter
+        };
+        let waiters: Vec<Waiter<Option<RawHeader>>> = (from..=to).map(call).collect::<Result<_, _>>()?;
+        batch.send().await?;
+        let mut headers = Vec::with_capacity(waiters.len());
+        for (number, waiter) in (from..=to).zip(waiters) {
+            headers.push(numbered(number, waiter.await?.map(Header::from))?);
+        }
+        Ok(headers)
     }
 
     /// The events of one block.
@@ -125,9 +203,16 @@ impl Source {
     /// # Errors
     /// [`ReadError`].
     pub async fn events(&self, header: &Header) -> Result<Vec<ChainEvent>, ReadError> {
-        let filter = Filter::new().at_block_hash(header.block.hash).address(self.verifier);
-        let logs = self.node.get_logs(&filter).await?;
+        let logs = self.logs_of(header.block.hash).await?;
         self.read(header, logs).await
+    }
+
+    /// The logs of one block, by its hash.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not know the block.
+    pub async fn logs_of(&self, block: B256) -> Result<Vec<Log>, RpcFailure> {
+        self.node.get_logs(&Filter::new().at_block_hash(block).address(self.verifier)).await
     }
 
     /// The logs of the blocks `from..=to`, in the chain's order.
@@ -185,4 +270,17 @@ impl Source {
             Err(ReadError::Inconsistent("the node answered with logs of another block"))
         }
     }
+}
+
+fn numbered(number: u64, header: Option<Header>) -> Result<Header, ReadError> {
+    match header {
+        None => Err(ReadError::Inconsistent("the node does not know a block below its head")),
+        Some(header) if header.block.number == number => Ok(header),
+        Some(_) => Err(ReadError::Inconsistent("the node answered with another block")),
+    }
+}
+
+/// An error for one of a batch's calls, or for the batch: single calls tell what it is.
+const fn is_refused(error: &RpcFailure) -> bool {
+    matches!(error, RpcError::ErrorResp(_) | RpcError::Transport(TransportErrorKind::MissingBatchResponse(_)))
 }

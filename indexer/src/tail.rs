@@ -2,29 +2,34 @@
 //!
 //! A block is applied when its parent is the cursor. Another parent, or another block at the cursor's own height, is a
 //! reorg: the tail goes back to the last stored block that the chain still has. A head below the cursor is a node that
-//! lags, and is waited for. Far below the head, logs are read in ranges; each block's header is read all the same, for a
-//! node may leave logs out and only the header's bloom shows it. Blocks without our logs are not stored.
+//! lags, and is waited for. Far below the head, several ranges are read at once and applied in order; blocks without our
+//! logs are not stored there.
+//!
+//! The head is asked for at every interval, always. A socket that announces heads only makes that happen earlier: what
+//! it says is never believed, so one that is silent, dead or lying costs an interval.
+
+mod back;
+mod flight;
+mod range;
 
 use std::{sync::Arc, time::Duration};
 
-use otp_core::{
-    chain,
-    store::{Block, ChainEvent, Cursor, Outbox, Store, StoreError},
-};
+use alloy::primitives::B256;
+use otp_core::store::{Block, ChainEvent, Cursor, Outbox, Store, StoreError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::flight::Flight;
 use crate::{
     config::ChainConfig,
+    heads::Heads,
     progress::Progress,
-    source::{ReadError, Source},
+    source::{Header, ReadError, Source},
 };
 
 /// Within this distance of the head blocks are applied one by one; further down ranges are read.
 const LINKED_BLOCKS: u64 = 128;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Stored blocks that are compared with the chain at a time when looking for a common ancestor.
-const ANCESTORS: u32 = 64;
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +87,7 @@ pub struct Tail {
     config: ChainConfig,
     progress: Progress,
     due: Arc<Notify>,
-    /// Blocks in the next range.
-    range: u64,
+    flight: Flight,
     /// Whether it was told that the chain stands still.
     still: bool,
 }
@@ -99,38 +103,70 @@ impl Tail {
         progress: Progress,
         due: Arc<Notify>,
     ) -> Self {
-        let range = config.range_blocks;
-        Self { source, store, outbox, config, progress, due, range, still: false }
+        let flight = Flight::new(config.range_blocks, config.ranges_in_flight);
+        Self { source, store, outbox, config, progress, due, flight, still: false }
     }
 
-    /// Steps until `shutdown`.
+    /// Steps until `shutdown`: at once, then at every interval, and whenever `heads` announces one.
     ///
     /// # Errors
     /// What waiting cannot mend: the database, a log that makes no sense, a reorg beyond everything stored.
-    pub async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, mut heads: Heads, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut pause = self.config.poll;
+        let mut announced = None;
         loop {
             let step = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                step = self.step() => step,
+                step = self.follow(announced.take()) => step,
             };
-            let wait = match step {
+            match step {
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(%error, retry_in_ms = pause.as_millis(), "the chain cannot be read");
-                    let wait = pause;
+                    // No head that is announced shortens this: nodes that fail are left alone.
+                    tokio::select! {
+                        () = shutdown.cancelled() => return Ok(()),
+                        () = tokio::time::sleep(pause) => {}
+                    }
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    wait
                 }
                 Err(error) => return Err(error.into()),
                 Ok(step) => {
                     pause = self.config.poll;
-                    if step == Step::Idle { self.config.poll } else { Duration::ZERO }
+                    if step == Step::Idle {
+                        tokio::select! {
+                            () = shutdown.cancelled() => return Ok(()),
+                            () = tokio::time::sleep(self.config.poll) => {}
+                            hash = heads.next() => announced = Some(hash),
+                        }
+                    }
                 }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(wait) => {}
             }
+        }
+    }
+
+    async fn follow(&mut self, announced: Option<B256>) -> Result<Step, TailError> {
+        match announced {
+            Some(hash) => self.step_to(hash).await,
+            None => self.step().await,
+        }
+    }
+
+    /// Applies the block that was announced, where it is the next one: asked for by its hash, with its logs at the same
+    /// time. Whatever else it may be, an ordinary step finds out.
+    ///
+    /// # Errors
+    /// [`TailError`]; nothing was written then.
+    pub async fn step_to(&mut self, hash: B256) -> Result<Step, TailError> {
+        let cursor = self.store.cursor(&self.config.deployment).await?;
+        let Some(cursor) = cursor.filter(|_| self.config.confirmations == 0) else { return self.step().await };
+        let (header, logs) = tokio::join!(self.source.header_of(hash), self.source.logs_of(hash));
+        match header? {
+            Some(header) if header.block.number == cursor.number + 1 && header.block.parent_hash == cursor.hash => {
+                self.saw(header.block, cursor);
+                let events = self.source.read(&header, logs.map_err(ReadError::from)?).await?;
+                self.apply(cursor, &[header.block], &events).await
+            }
+            _ => self.step().await,
         }
     }
 
@@ -140,27 +176,36 @@ impl Tail {
     /// [`TailError`]; nothing was written then.
     pub async fn step(&mut self) -> Result<Step, TailError> {
         let head = self.source.head().await?;
-        let cursor = self.cursor(&head).await?;
-        self.progress.stands_at(cursor);
-        self.progress.saw_head(head);
-        self.tell_whether_still(head, cursor);
-        let tip = head.number.saturating_sub(self.config.confirmations);
+        let cursor = self.cursor(&head.block).await?;
+        self.saw(head.block, cursor);
+        let tip = head.block.number.saturating_sub(self.config.confirmations);
         if tip < cursor.number {
             return Ok(Step::Idle);
         }
         if tip == cursor.number {
-            let there = if tip == head.number { head } else { self.source.header(tip).await?.block };
-            return if there.hash == cursor.hash { Ok(Step::Idle) } else { self.go_back(cursor).await };
-        }
-        let next = self.source.header(cursor.number + 1).await?;
-        if next.block.parent_hash != cursor.hash {
-            return self.go_back(cursor).await;
+            let there = self.header(tip, head).await?;
+            return if there.block.hash == cursor.hash { Ok(Step::Idle) } else { self.go_back(cursor).await };
         }
         if tip - cursor.number > LINKED_BLOCKS {
             return self.apply_range(cursor, tip - LINKED_BLOCKS).await;
         }
+        let next = self.header(cursor.number + 1, head).await?;
+        if next.block.parent_hash != cursor.hash {
+            return self.go_back(cursor).await;
+        }
         let events = self.source.events(&next).await?;
         self.apply(cursor, &[next.block], &events).await
+    }
+
+    /// The head itself where it has this number: it was asked for a moment ago.
+    async fn header(&self, number: u64, head: Header) -> Result<Header, ReadError> {
+        if head.block.number == number { Ok(head) } else { self.source.header(number).await }
+    }
+
+    fn saw(&mut self, head: Block, cursor: Cursor) {
+        self.progress.stands_at(cursor);
+        self.progress.saw_head(head);
+        self.tell_whether_still(head, cursor);
     }
 
     /// The stored cursor, or a first one on the block before the contract's.
@@ -202,40 +247,18 @@ impl Tail {
     }
 
     async fn apply_range(&mut self, cursor: Cursor, limit: u64) -> Result<Step, TailError> {
-        let to = limit.min(cursor.number + self.range);
-        let logs = match self.source.logs(cursor.number + 1, to).await {
-            Ok(logs) => logs,
-            Err(error) if self.range > 1 => {
-                self.range /= 2;
-                tracing::warn!(error = chain::brief(&error), range_blocks = self.range, "a range was refused: halved");
-                return Ok(Step::Shrunk);
-            }
-            Err(error) => return Err(ReadError::Rpc(error).into()),
+        let Some(range) = self.flight.next(&self.source, cursor.number + 1, limit).await? else {
+            return Ok(Step::Shrunk);
         };
-        let headers = match self.source.headers(cursor.hash, cursor.number + 1, to).await {
-            Ok(headers) => headers,
-            Err(error) => {
-                // Of fewer blocks, more often all are there.
-                self.range = (self.range / 2).max(1);
-                return Err(error.into());
-            }
-        };
-        let (mut blocks, mut events) = (Vec::new(), Vec::new());
-        let mut logs = logs.into_iter().peekable();
-        for header in &headers {
-            let number = header.block.number;
-            let here = std::iter::from_fn(|| logs.next_if(|log| log.block_number == Some(number))).collect();
-            let found = self.source.read(header, here).await?;
-            if !found.is_empty() || number == to {
-                blocks.push(header.block);
-            }
-            events.extend(found);
+        if range.parent() != Some(cursor.hash) {
+            return self.go_back(cursor).await;
         }
-        if logs.next().is_some() {
-            return Err(ReadError::Inconsistent("the node answered with logs outside the range").into());
+        let mut from = cursor;
+        for (blocks, events) in range.pieces() {
+            self.apply(from, &blocks, &events).await?;
+            from = blocks.last().map_or(from, Block::cursor);
         }
-        self.range = (self.range * 2).min(self.config.range_blocks);
-        self.apply(cursor, &blocks, &events).await
+        Ok(Step::Applied)
     }
 
     async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
@@ -248,42 +271,6 @@ impl Tail {
             self.due.notify_waiters();
         }
         Ok(Step::Applied)
-    }
-
-    /// Finds the highest stored block that the chain still has, and goes back to it.
-    async fn go_back(&self, cursor: Cursor) -> Result<Step, TailError> {
-        if self.source.header(cursor.number).await?.block.hash == cursor.hash {
-            return Err(ReadError::Inconsistent("the node's blocks do not link: it is between two chains").into());
-        }
-        let mut below = cursor.number;
-        loop {
-            let stored = self.store.blocks_below(below, ANCESTORS).await?;
-            let Some(lowest) = stored.last() else {
-                return Err(TailError::Halt(format!(
-                    "the chain has changed below block {below}, which is beyond everything stored: check that the \
-                     node serves the right chain, then let the indexer start on a new database file"
-                )));
-            };
-            for ancestor in &stored {
-                if self.source.header(ancestor.number).await?.block.hash == ancestor.hash {
-                    return self.rewind(cursor, *ancestor).await;
-                }
-            }
-            below = lowest.number;
-        }
-    }
-
-    async fn rewind(&self, from: Cursor, to: Cursor) -> Result<Step, TailError> {
-        let undone = self.store.rewind(&self.config.deployment, from, to).await?.ok_or_else(moved)?;
-        self.progress.stands_at(to);
-        tracing::warn!(
-            from_block = from.number,
-            to_block = to.number,
-            events = undone.events,
-            deliveries_cancelled = undone.deliveries,
-            "reorg: went back"
-        );
-        Ok(Step::Rewound)
     }
 }
 

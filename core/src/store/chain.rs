@@ -7,7 +7,8 @@ use alloy::primitives::{Address, B256};
 
 use super::{
     Store, StoreError, Write, column,
-    deliveries::{Outbox, enqueue_code},
+    deliveries::Outbox,
+    rows::{enqueue_codes, insert_blocks, insert_events},
 };
 use crate::id::Deployment;
 
@@ -145,6 +146,8 @@ pub struct Rewound {
     pub events: u64,
     /// Deliveries that were waiting and will not go out unless their code lands again.
     pub deliveries: u64,
+    /// Messages that are out, of codes that are on the chain no more: they stay sent.
+    pub sent: u64,
 }
 
 impl Store {
@@ -188,7 +191,7 @@ impl Store {
             .bind(block.hash.as_slice())
             .execute(&mut *tx)
             .await?;
-        insert_block(&mut tx, block).await?;
+        insert_blocks(&mut tx, &[*block]).await?;
         Ok(tx.commit().await?)
     }
 
@@ -210,16 +213,10 @@ impl Store {
         if !move_cursor(&mut tx, &outbox.deployment, from, last.cursor()).await? {
             return Ok(None);
         }
-        for block in blocks {
-            insert_block(&mut tx, block).await?;
-        }
-        let mut deliveries = 0;
-        for event in events {
-            insert_event(&mut tx, event).await?;
-            if let (EventKind::Set, Some(id)) = (event.kind, event.facts.on_chain_id) {
-                deliveries += enqueue_code(&mut tx, outbox, id).await?;
-            }
-        }
+        let events: Vec<&ChainEvent> = events.iter().collect();
+        insert_blocks(&mut tx, blocks).await?;
+        insert_events(&mut tx, &events).await?;
+        let deliveries = enqueue_codes(&mut tx, outbox, &events).await?;
         tx.commit().await?;
         Ok(Some(deliveries))
     }
@@ -240,6 +237,7 @@ impl Store {
             return Ok(None);
         }
         let above = column::signed(to.number);
+        let sent = count_sent_above(&mut tx, above).await?;
         sqlx::query("UPDATE blocks SET canonical = 0 WHERE canonical = 1 AND number > ?")
             .bind(above)
             .execute(&mut *tx)
@@ -251,7 +249,7 @@ impl Store {
             .rows_affected();
         let deliveries = cancel_off_chain(&mut tx).await?;
         tx.commit().await?;
-        Ok(Some(Rewound { events, deliveries }))
+        Ok(Some(Rewound { events, deliveries, sent }))
     }
 
     /// Stored canonical blocks below a number, highest first: where a common ancestor is looked for.
@@ -291,6 +289,18 @@ async fn move_cursor(tx: &mut Write, deployment: &Deployment, from: Cursor, to: 
     Ok(moved.rows_affected() == 1)
 }
 
+async fn count_sent_above(tx: &mut Write, number: i64) -> Result<u64, StoreError> {
+    let sent: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM events e JOIN landings l ON l.on_chain_id = e.on_chain_id AND l.block_hash = e.block_hash
+         JOIN deliveries d ON d.on_chain_id = l.on_chain_id AND d.sent_at_ms IS NOT NULL
+         WHERE e.canonical = 1 AND e.block_number > ? AND e.kind = 'otp-set'",
+    )
+    .bind(number)
+    .fetch_one(&mut **tx)
+    .await?;
+    column::unsigned(sent, "deliveries")
+}
+
 /// Cancels what waits to be sent of codes that are on the chain no more. Returns how many.
 pub(super) async fn cancel_off_chain(tx: &mut Write) -> Result<u64, StoreError> {
     let cancelled = sqlx::query(
@@ -298,56 +308,4 @@ pub(super) async fn cancel_off_chain(tx: &mut Write) -> Result<u64, StoreError> 
          AND NOT EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id)",
     );
     Ok(cancelled.execute(&mut **tx).await?.rows_affected())
-}
-
-/// A block that was orphaned can become canonical again, with the same hash.
-pub(super) async fn insert_block(tx: &mut Write, block: &Block) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO blocks (hash, number, parent_hash, timestamp, canonical) VALUES (?, ?, ?, ?, 1)
-         ON CONFLICT DO UPDATE SET canonical = 1, number = excluded.number, parent_hash = excluded.parent_hash,
-         timestamp = excluded.timestamp",
-    )
-    .bind(block.hash.as_slice())
-    .bind(column::signed(block.number))
-    .bind(block.parent_hash.as_slice())
-    .bind(column::signed(block.timestamp))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// What is there at its place is written anew: of a row that was damaged nothing stays.
-pub(super) async fn insert_event(tx: &mut Write, event: &ChainEvent) -> Result<(), StoreError> {
-    let (place, facts) = (&event.place, &event.facts);
-    let hash = |value: &Option<B256>| value.map(|hash| hash.to_vec());
-    let address = |value: &Option<Address>| value.map(|address| address.to_vec());
-    sqlx::query(
-        "INSERT INTO events (block_hash, log_index, block_number, timestamp, tx_hash, canonical, kind, on_chain_id,
-         root, issuer, purpose, serial, first, size, expiry, subject, action, party)
-         VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET canonical = 1,
-         block_number = excluded.block_number, timestamp = excluded.timestamp, tx_hash = excluded.tx_hash,
-         kind = excluded.kind, on_chain_id = excluded.on_chain_id, root = excluded.root, issuer = excluded.issuer,
-         purpose = excluded.purpose, serial = excluded.serial, first = excluded.first, size = excluded.size,
-         expiry = excluded.expiry, subject = excluded.subject, action = excluded.action, party = excluded.party",
-    )
-    .bind(place.block_hash.as_slice())
-    .bind(column::signed(place.log_index))
-    .bind(column::signed(place.block_number))
-    .bind(column::signed(place.timestamp))
-    .bind(place.tx_hash.as_slice())
-    .bind(event.kind.name())
-    .bind(hash(&facts.on_chain_id))
-    .bind(hash(&facts.root))
-    .bind(address(&facts.issuer))
-    .bind(hash(&facts.purpose))
-    .bind(facts.serial.map(column::signed))
-    .bind(facts.first.map(column::signed))
-    .bind(facts.size.map(column::signed))
-    .bind(facts.expiry.map(column::signed))
-    .bind(address(&facts.subject))
-    .bind(hash(&facts.action))
-    .bind(address(&facts.party))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

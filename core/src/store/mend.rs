@@ -11,10 +11,10 @@ use alloy::primitives::B256;
 use sqlx::FromRow;
 
 use super::{
-    Block, ChainEvent, Cursor, EventFilter, EventKind, Outbox, Store, StoreError, Write,
-    chain::{cancel_off_chain, insert_block, insert_event},
+    Block, ChainEvent, Cursor, EventFilter, Outbox, Store, StoreError, Write,
+    chain::cancel_off_chain,
     column,
-    deliveries::enqueue_code,
+    rows::{enqueue_codes, insert_blocks, insert_events},
 };
 use crate::id::Deployment;
 
@@ -175,16 +175,13 @@ impl Store {
         let blocks = Comparison::of(&stored.blocks, &wanted, |block| block.hash);
         if anew == Anew::All {
             drop_events(&mut tx, stretch).await?;
-            for event in stretch.events {
-                insert_event(&mut tx, event).await?;
-            }
+            insert_events(&mut tx, &stretch.events.iter().collect::<Vec<_>>()).await?;
         } else {
             for event in &events.surplus {
                 orphan_event(&mut tx, event).await?;
             }
-            for event in events.missing.iter().chain(events.differing.iter().map(|(_, chain)| chain)) {
-                insert_event(&mut tx, event).await?;
-            }
+            let differing = events.differing.iter().map(|(_, chain)| *chain);
+            insert_events(&mut tx, &events.missing.iter().copied().chain(differing).collect::<Vec<_>>()).await?;
         }
         for block in &blocks.surplus {
             sqlx::query("UPDATE blocks SET canonical = 0 WHERE hash = ?")
@@ -192,15 +189,8 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
         }
-        for block in wanted.iter().chain(stretch.blocks.last()) {
-            insert_block(&mut tx, block).await?;
-        }
-        let mut due = 0;
-        for event in events.missing.iter().filter(|event| event.kind == EventKind::Set) {
-            if let Some(id) = event.facts.on_chain_id {
-                due += enqueue_code(&mut tx, outbox, id).await?;
-            }
-        }
+        insert_blocks(&mut tx, &wanted.iter().chain(stretch.blocks.last()).copied().collect::<Vec<_>>()).await?;
+        let due = enqueue_codes(&mut tx, outbox, &events.missing).await?;
         let cancelled = if events.surplus.is_empty() { 0 } else { cancel_off_chain(&mut tx).await? };
         tx.commit().await?;
         Ok(Mended {

@@ -24,6 +24,7 @@ mod notices;
 mod reports;
 mod requests;
 mod resealing;
+mod rows;
 mod rules;
 mod sessions;
 mod status;

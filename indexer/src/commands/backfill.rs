@@ -90,7 +90,7 @@ async fn mend(site: &Site, from: u64, to: u64, bar: &mut Bar) -> anyhow::Result<
 async fn go_forward(site: &Site, to: u64, bar: &mut Bar) -> anyhow::Result<()> {
     let mut chain = site.chain.clone();
     // The tail goes up to the head less its confirmations: here that is `to`.
-    let head = site.source.head().await?.number;
+    let head = site.source.head().await?.block.number;
     chain.confirmations = head.saturating_sub(to);
     let (store, outbox) = (site.store.clone(), site.outbox.clone());
     let mut tail = Tail::new(site.source.clone(), store, outbox, chain, Progress::default(), Arc::default());

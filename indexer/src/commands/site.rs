@@ -52,7 +52,7 @@ impl Site {
             !store.follows_another(&chain.deployment).await?,
             "the database holds another deployment's events: set store.path to a file of its own"
         );
-        let source = Source::new(node, chain.deployment.verifier);
+        let source = Source::new(node, pool, chain.deployment.verifier);
         let outbox = Outbox { deployment: chain.deployment, mail_domain: config.mail.from.email.domain().to_owned() };
         Ok(Self { chain, store, outbox, source, _lock: held })
     }
@@ -64,7 +64,7 @@ impl Site {
 
     /// The last block that the node has and that is applied.
     async fn tip(&self) -> anyhow::Result<u64> {
-        let head = self.source.head().await?.number;
+        let head = self.source.head().await?.block.number;
         let (tip, first) = (head.saturating_sub(self.chain.confirmations), self.chain.deployment_block);
         ensure!(
             tip >= first,

@@ -60,7 +60,7 @@ async fn range(site: &Site, span: Span) -> anyhow::Result<(u64, u64)> {
     if from > to && span.from.is_some() {
         return Err(bad_usage(format!("--from {from} is above block {to}")));
     }
-    let head = site.source.head().await?.number;
+    let head = site.source.head().await?.block.number;
     ensure!(head >= to, "the node's head is block {head}: it cannot tell of block {to}");
     Ok((from, to))
 }

@@ -6,7 +6,10 @@ use std::{future::Future, pin::Pin, time::Duration};
 use alloy::rpc::types::Log;
 use anyhow::{Context, bail};
 use futures_util::{StreamExt, stream::FuturesOrdered};
-use otp_core::store::{Block, ChainEvent, Cursor, Stretch};
+use otp_core::{
+    chain,
+    store::{Block, ChainEvent, Cursor, Stretch},
+};
 
 use crate::source::{Header, ReadError, Source};
 
@@ -120,8 +123,7 @@ pub(super) async fn read(source: &Source, from: u64, to: u64) -> Result<Piece, R
 }
 
 async fn read_once(source: &Source, from: u64, to: u64) -> Result<Piece, ReadError> {
-    let parent = source.header(from).await?.block.parent_hash;
-    let headers = source.headers(parent, from, to).await?;
+    let headers = source.headers(from, to).await?;
     let mut logs = logs(source, from, to).await?.into_iter().peekable();
     let (mut blocks, mut events) = (Vec::with_capacity(headers.len()), Vec::new());
     for header in &headers {
@@ -140,7 +142,7 @@ async fn read_once(source: &Source, from: u64, to: u64) -> Result<Piece, ReadErr
 async fn logs(source: &Source, from: u64, to: u64) -> Result<Vec<Log>, ReadError> {
     match source.logs(from, to).await {
         Ok(logs) => Ok(logs),
-        Err(error) if from == to => Err(error.into()),
+        Err(error) if from == to || !(chain::is_too_much(&error) || chain::is_timeout(&error)) => Err(error.into()),
         Err(_) => {
             let middle = from + (to - from) / 2;
             let mut first = Box::pin(logs(source, from, middle)).await?;

@@ -70,6 +70,8 @@ async fn a_block_that_is_null_is_waited_for() {
     let mut tail = world.tail(proxy.url().as_str());
     follow(&mut tail).await;
     world.issue_one().await;
+    // So that the next block is not the head, which was just answered.
+    world.chain.mine(1).await;
     let null = Fault::Result(Value::Null).on("eth_getBlockByNumber");
     proxy.inject(null.when(|params| params[0] != "latest").times(2));
     assert!(tail.step().await.is_err());

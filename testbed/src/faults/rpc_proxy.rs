@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use axum::body::{Body, to_bytes};
+use futures_util::future::join_all;
 use hyper::{Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -140,41 +141,73 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// What a call comes to.
+enum Reply {
+    Answer(Value),
+    /// An answer that breaks off.
+    Half(String),
+    Status(u16, Option<u64>),
+}
+
 impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>> {
         let body = to_bytes(Body::new(request.into_body()), LARGEST_CALL).await?;
-        let call: Value = serde_json::from_slice(&body)?;
-        let method = call["method"].as_str().context("batches are not spoken here")?;
+        let reply = match serde_json::from_slice(&body)? {
+            Value::Array(calls) => self.reply_to_batch(&calls).await?,
+            call => self.reply(&call).await?,
+        };
+        match reply {
+            Reply::Answer(answer) => Ok(json_response(answer.to_string())),
+            Reply::Half(text) => Ok(json_response(text)),
+            Reply::Status(status, retry_after) => status_response(status, retry_after),
+        }
+    }
+
+    /// Each call of a batch meets its own faults; what spoils the answer as a whole spoils the batch.
+    async fn reply_to_batch(&self, calls: &[Value]) -> Result<Reply> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for reply in join_all(calls.iter().map(|call| self.reply(call))).await {
+            match reply? {
+                Reply::Answer(answer) => answers.push(answer),
+                Reply::Half(text) => return Ok(Reply::Half(format!("[{text}"))),
+                status @ Reply::Status(..) => return Ok(status),
+            }
+        }
+        Ok(Reply::Answer(answers.into()))
+    }
+
+    async fn reply(&self, call: &Value) -> Result<Reply> {
+        let method = call["method"].as_str().context("no method")?;
         self.remember(method, &call["params"]);
         if method == "eth_sendRawTransaction" && self.is_underpriced(&call["params"]).await? {
-            return Ok(json_response(refusal(&call, UNDERPRICED.0, UNDERPRICED.1).to_string()));
+            return Ok(Reply::Answer(refusal(call, UNDERPRICED.0, UNDERPRICED.1)));
         }
         let answer = match self.fault_of(method, &call["params"]) {
-            None => self.forward(&call).await?,
+            None => self.forward(call).await?,
             Some(Fault::Drop) => bail!("dropped"),
             Some(Fault::LoseAnswer) => {
-                self.forward(&call).await?;
+                self.forward(call).await?;
                 bail!("lost")
             }
             Some(Fault::Delay(by)) => {
                 sleep(by).await;
-                self.forward(&call).await?
+                self.forward(call).await?
             }
-            Some(Fault::Status(status, retry_after)) => return status_response(status, retry_after),
+            Some(Fault::Status(status, retry_after)) => return Ok(Reply::Status(status, retry_after)),
             Some(Fault::HalfJson) => {
-                let mut text = self.forward(&call).await?.to_string();
+                let mut text = self.forward(call).await?.to_string();
                 text.truncate(text.len() / 2);
-                return Ok(json_response(text));
+                return Ok(Reply::Half(text));
             }
-            Some(Fault::Error(code, message)) => refusal(&call, code, message),
+            Some(Fault::Error(code, message)) => refusal(call, code, message),
             Some(Fault::Result(result)) => json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }),
             Some(Fault::Edit(edit)) => {
-                let mut answer = self.forward(&call).await?;
+                let mut answer = self.forward(call).await?;
                 edit(&call["params"], &mut answer["result"]);
                 answer
             }
         };
-        Ok(json_response(answer.to_string()))
+        Ok(Reply::Answer(answer))
     }
 
     fn remember(&self, method: &str, params: &Value) {

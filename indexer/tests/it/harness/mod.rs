@@ -145,8 +145,8 @@ impl World {
 
     pub(crate) fn tail(&self, rpc_url: &str) -> Tail {
         let config = Config::parse(&self.config_text(rpc_url, 1)).unwrap().chain;
-        let (node, _) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
-        let source = Source::new(node, config.deployment.verifier);
+        let (node, pool) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
+        let source = Source::new(node, pool, config.deployment.verifier);
         Tail::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
     }
 
