@@ -86,8 +86,9 @@ async fn relayer(stack: &Stack, people: &Arc<[people::Person]>, rate: usize, sec
     let accepted = load::open(rate, seconds, move |number| {
         let person = asking.get(number % asking.len()).cloned();
         async move {
-            let otp = person.context("nobody asks")?.ask().await?;
-            Ok((otp, Instant::now()))
+            let person = person.context("nobody asks")?;
+            let otp = person.ask().await?;
+            Ok((person, otp, Instant::now()))
         }
     })
     .await?
@@ -95,8 +96,7 @@ async fn relayer(stack: &Stack, people: &Arc<[people::Person]>, rate: usize, sec
     watch.until(accepted.len()).await?;
     let mut waited = Vec::with_capacity(accepted.len());
     let mut last = begun;
-    for (number, (otp, answered)) in accepted.iter().enumerate() {
-        let person = people.get(number % people.len()).context("nobody asked")?;
+    for (person, otp, answered) in &accepted {
         let mined = watch.mined_at(&issued(person, otp).await?)?;
         waited.push(mined.saturating_duration_since(*answered));
         last = last.max(mined);
