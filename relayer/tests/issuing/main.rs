@@ -3,6 +3,7 @@
 
 mod faults;
 mod keys;
+mod online;
 mod revocations;
 mod several;
 mod sponsoring;

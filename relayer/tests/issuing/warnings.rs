@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
-use otp_core::chain::{self, RpcConfig, RpcUrl};
+use alloy::{
+    primitives::U256,
+    providers::{Provider, ext::AnvilApi},
+    signers::local::PrivateKeySigner,
+};
+use otp_core::{
+    chain::{self, RpcConfig, RpcUrl},
+    metrics::Recorder,
+};
 use relayer::{chain_view::ChainView, config::WarnConfig, warnings::Watch};
 use testbed::faults::RpcProxy;
 
-use crate::world::World;
+use crate::world::{ISSUED, World};
 
 /// So that nothing is near its bound.
 fn calm() -> WarnConfig {
@@ -74,4 +81,42 @@ async fn a_node_that_is_put_aside_is_warned_of_while_another_one_works() {
     let [(name, detail)] = view.warnings().all().try_into().unwrap();
     assert_eq!(name, "nodes");
     assert!(detail.starts_with("1 of 2 nodes") && !detail.contains("127.0.0.1"), "{detail}");
+}
+
+/// Emits ERC-1967's `Upgraded` and ends: PUSH32 topic, PUSH0 size, PUSH0 offset, LOG1, STOP.
+const EMITS_UPGRADED: &str = "0x7fbc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b5f5fa100";
+
+/// How often an alarm was counted. The counter is the process's: other tests here grant roles as well, none upgrades.
+fn alarms(alarm: &str) -> u64 {
+    let text = Recorder::install().unwrap().render();
+    let series = format!("otp_chain_alarms_total{{alarm=\"{alarm}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_role_that_is_granted_and_an_upgrade_are_alarms_told_once_and_issuance_goes_on() {
+    Recorder::install().unwrap();
+    let world = World::new().await;
+    let mut issuer = world.issuer().await;
+    issuer.turn().await.unwrap();
+    let (granted, upgraded) = (alarms("role-granted"), alarms("upgraded"));
+
+    world.grant(PrivateKeySigner::random().address()).await;
+    let (node, verifier) = (&world.anvil.node, world.deployment.verifier);
+    let code = node.get_code_at(verifier).await.unwrap();
+    node.anvil_set_code(verifier, EMITS_UPGRADED.parse().unwrap()).await.unwrap();
+    world.send_as(&PrivateKeySigner::random(), verifier, Vec::new()).await;
+    world.mine().await;
+    node.anvil_set_code(verifier, code).await.unwrap();
+    for _ in 0..3 {
+        issuer.turn().await.unwrap();
+        world.mine().await;
+    }
+    assert!(alarms("role-granted") > granted);
+    assert_eq!(alarms("upgraded") - upgraded, 1);
+
+    let requests = world.accept("withdraw", 1).await;
+    issuer.turn().await.unwrap();
+    world.mine().await;
+    assert_eq!(world.status_on_chain(requests[0]).await, ISSUED);
 }

@@ -4,20 +4,21 @@
 //! `FAILPOINT_ROUNDS` more often.
 use std::{
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use testbed::{
+    anvil,
     stack::{Daemon, Options, Stack},
     tools,
 };
 
-use crate::{CODE_TTL_S, Found, load::Load};
+use crate::{CODE_TTL_S, Found, load::Load, serials};
 
-/// In the order in which a request meets them.
-const PLACES: [&str; 9] = [
+/// In the order in which a request, its replacement and its revocation meet them.
+const PLACES: [&str; 15] = [
     "aligned",
     "request-stored",
     "batch-claimed",
@@ -27,7 +28,17 @@ const PLACES: [&str; 9] = [
     "batch-sent",
     "receipt-found",
     "mined-stored",
+    "final-stored",
+    "replacement-signed",
+    "replacement-stored",
+    "call-signed",
+    "call-stored",
+    "call-sent",
 ];
+/// Blocks on top that make a batch final, and the age of a transaction that is replaced: below a block's second, so that both
+/// are met at once under load.
+const CONFIRMATIONS: &str = "2";
+const REPLACE_AFTER_MS: &str = "300";
 /// How long a place may take to be met under load.
 const MET_WITHIN: Duration = Duration::from_secs(60);
 
@@ -47,12 +58,17 @@ async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
             stack.kill(Daemon::Relayer).await.unwrap();
             // Once at its first time, later in the midst of work; a start aligns once.
             let time = if place == "aligned" { 1 } else { round };
-            let env = vec![("OTP_FAILPOINT", format!("{place}:{time}"))];
-            stack.restart_as(Daemon::Relayer, program.clone(), env).unwrap();
+            let replace_after = if place.starts_with("replacement") { REPLACE_AFTER_MS } else { "15000" };
+            stack.restart_as(Daemon::Relayer, program.clone(), env(format!("{place}:{time}"), replace_after)).unwrap();
+            if place.starts_with("call") {
+                for _ in 0..time {
+                    revoke_newest(&stack, folder.path()).await;
+                }
+            }
             let died = stack.until_ended(Daemon::Relayer, MET_WITHIN).await;
             assert!(died.is_ok(), "the relayer did not die at {place}: {}", died.unwrap_err());
             kills += 1;
-            stack.restart_as(Daemon::Relayer, plain.clone(), vec![("OTP_FAILPOINT", String::new())]).unwrap();
+            stack.restart_as(Daemon::Relayer, plain.clone(), env(String::new(), "15000")).unwrap();
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     }
@@ -69,6 +85,30 @@ async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
     assert_eq!(told, 0, "a kill let a request fail");
     found.check_chain(&asked);
     stack.stop().await.unwrap();
+}
+
+fn env(failpoint: String, replace_after_ms: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("OTP_FAILPOINT", failpoint),
+        ("OTP_RELAYER_ISSUE_CONFIRMATIONS", CONFIRMATIONS.to_owned()),
+        ("OTP_RELAYER_ISSUE_REPLACE_AFTER_MS", replace_after_ms.to_owned()),
+    ]
+}
+
+/// An operator revokes the code that landed last, and asks until the relayer, which may be starting, has taken it.
+async fn revoke_newest(stack: &Stack, folder: &Path) {
+    let node = anvil::connect(&stack.description.rpc_url).unwrap();
+    let landed = serials(&node, &stack.description).await;
+    let (newest, _) = landed.iter().max_by_key(|(_, serials)| serials.last()).unwrap();
+    for _ in 0..200 {
+        let mut relayer = tokio::process::Command::new(tools::daemon("relayer").unwrap());
+        relayer.arg("revoke").arg(newest.to_string()).arg("--config").arg(folder.join("relayer.toml"));
+        if relayer.output().await.unwrap().status.success() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no revocation was taken");
 }
 
 /// The relayer with its failpoints, beside the plain one.
