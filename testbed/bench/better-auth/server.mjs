@@ -54,4 +54,6 @@ const server = createServer((request, response) => {
   const code = codes.get(email);
   response.writeHead(code ? 200 : 404, { "content-type": "text/plain" }).end(code ?? "");
 });
+// Node closes a connection that is idle for 5 s, and a call that is on its way then is lost.
+server.keepAliveTimeout = 120_000;
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
