@@ -4,7 +4,9 @@
 //! whose time has come says no more than no row. Several buckets are taken from together or not at all, in the
 //! transaction of what they limit.
 
-use sqlx::SqliteConnection;
+use std::collections::HashMap;
+
+use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::{Store, StoreError, group::Outcome};
 use crate::clock::now_us;
@@ -110,8 +112,9 @@ pub(super) async fn take(write: &mut SqliteConnection, takes: &[Take]) -> Result
     let mut longest: Option<(i64, &Take)> = None;
     let mut full_at = Vec::with_capacity(takes.len());
     let mut is_ahead = false;
+    let known = stored(write, takes).await?;
     for take in takes {
-        let stored = stored(write, take).await?;
+        let stored = known.get(&(take.scope, take.key)).copied();
         let full_at_us = take.full_at_us(stored, now_us);
         is_ahead |= stored.is_some_and(|stored| stored > full_at_us);
         let wait_us = take.wait_us(full_at_us, now_us);
@@ -121,12 +124,12 @@ pub(super) async fn take(write: &mut SqliteConnection, takes: &[Take]) -> Result
         full_at.push(full_at_us);
     }
     let taken_us = |take: &Take| if longest.is_none() { take.interval_us } else { 0 };
-    for (take, full_at_us) in takes.iter().zip(full_at) {
-        let full_at_us = full_at_us.saturating_add(taken_us(take));
-        levels.push(take.level(full_at_us, now_us));
-        if longest.is_none() || is_ahead {
-            store(write, take, full_at_us).await?;
-        }
+    for (take, full_at_us) in takes.iter().zip(&mut full_at) {
+        *full_at_us = full_at_us.saturating_add(taken_us(take));
+        levels.push(take.level(*full_at_us, now_us));
+    }
+    if longest.is_none() || is_ahead {
+        store(write, takes, &full_at).await?;
     }
     Ok(match longest {
         None => Outcome::Keep(Taken::All(levels)),
@@ -137,23 +140,39 @@ pub(super) async fn take(write: &mut SqliteConnection, takes: &[Take]) -> Result
     })
 }
 
-async fn stored(write: &mut SqliteConnection, take: &Take) -> Result<Option<i64>, StoreError> {
-    let row = sqlx::query_scalar("SELECT full_at_us FROM buckets WHERE scope = ? AND key = ?")
-        .bind(take.scope)
-        .bind(take.key.as_slice());
-    Ok(row.fetch_optional(write).await?)
+/// The rows that there are, by scope and key.
+async fn stored<'t>(
+    write: &mut SqliteConnection,
+    takes: &'t [Take],
+) -> Result<HashMap<(&'t str, [u8; 16]), i64>, StoreError> {
+    if takes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut query = QueryBuilder::new("SELECT scope, key, full_at_us FROM buckets WHERE (scope, key) IN (VALUES ");
+    let mut places = query.separated(", ");
+    for take in takes {
+        places.push("(").push_bind_unseparated(take.scope).push_unseparated(", ");
+        places.push_bind_unseparated(take.key.as_slice()).push_unseparated(")");
+    }
+    query.push(")");
+    let rows: Vec<(String, Vec<u8>, i64)> = query.build_query_as().fetch_all(write).await?;
+    let of = |take: &'t Take| {
+        let row = rows.iter().find(|(scope, key, _)| scope == take.scope && key == take.key.as_slice());
+        row.map(|(_, _, full_at_us)| ((take.scope, take.key), *full_at_us))
+    };
+    Ok(takes.iter().filter_map(of).collect())
 }
 
-async fn store(write: &mut SqliteConnection, take: &Take, full_at_us: i64) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO buckets (scope, key, full_at_us) VALUES (?, ?, ?)
-         ON CONFLICT DO UPDATE SET full_at_us = excluded.full_at_us",
-    )
-    .bind(take.scope)
-    .bind(take.key.as_slice())
-    .bind(full_at_us)
-    .execute(write)
-    .await?;
+async fn store(write: &mut SqliteConnection, takes: &[Take], full_at_us: &[i64]) -> Result<(), StoreError> {
+    if takes.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("INSERT INTO buckets (scope, key, full_at_us) ");
+    query.push_values(takes.iter().zip(full_at_us), |mut row, (take, full_at_us)| {
+        row.push_bind(take.scope).push_bind(take.key.as_slice()).push_bind(*full_at_us);
+    });
+    query.push(" ON CONFLICT DO UPDATE SET full_at_us = excluded.full_at_us");
+    query.build().execute(write).await?;
     Ok(())
 }
 

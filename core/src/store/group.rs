@@ -173,13 +173,14 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 /// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
 async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
     let mut write = begin(writer).await?;
+    sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
     for job in jobs {
-        sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
-        if !job.run(&mut write).await {
-            // Where SQLite ended the transaction by itself, as on a full disk, this fails and the group with it.
-            sqlx::query("ROLLBACK TO work").execute(&mut *write).await?;
-        }
-        sqlx::query("RELEASE work").execute(&mut *write).await?;
+        // Where SQLite ended the transaction by itself, as on a full disk, either fails and the group with it.
+        let next = match job.run(&mut write).await {
+            true => "RELEASE work; SAVEPOINT work",
+            false => "ROLLBACK TO work",
+        };
+        sqlx::raw_sql(next).execute(&mut *write).await?;
     }
     write.commit().await
 }

@@ -46,12 +46,12 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::group::Group;
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
     erasure::*, events::*, guesses::*, issuance::*, mend::*, reports::*, requests::*, resealing::*, rules::*,
     sessions::*, status::*, story::*, switches::*, waiting::*,
 };
+use self::{group::Group, rules::QueueBound};
 
 /// How long a statement waits for the other daemon's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     group: Group,
+    queue: QueueBound,
     /// Whether the log may hold what was erased; at the start nobody knows.
     log_holds_erased: Arc<AtomicBool>,
 }
@@ -125,11 +126,14 @@ impl Store {
             // What is overwritten or moved, at any time, must not stay behind in free space of the file.
             .pragma("secure_delete", "ON")
             .foreign_keys(true);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        // A connection to a file does not break while it is idle: to ask it before each use is a wait for nothing.
+        let pool = |most| SqlitePoolOptions::new().max_connections(most).test_before_acquire(false);
+        let writer = pool(1).connect_with(options.clone()).await?;
         migrate(&writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
         let group = Group::start(writer.clone());
-        Ok(Self { readers, writer, group, log_holds_erased: Arc::new(AtomicBool::new(true)) })
+        let queue = QueueBound::default();
+        Ok(Self { readers, writer, group, queue, log_holds_erased: Arc::new(AtomicBool::new(true)) })
     }
 
     /// Answers when the file can be read and what is written is stored: for readiness.

@@ -9,7 +9,7 @@ use super::{
     Level, Refusal, Rules, Store, StoreError, column,
     group::Outcome,
     guesses::{self, GuessId, Target},
-    rules,
+    rules::{self, QueueBound},
 };
 use crate::id::Purpose;
 
@@ -117,22 +117,21 @@ struct KnownKey {
 }
 
 impl KnownKey {
-    async fn find(
-        executor: impl SqliteExecutor<'_>,
-        account: Uuid,
-        key: &str,
-        now_ms: i64,
-    ) -> Result<Option<Self>, StoreError> {
+    async fn find(executor: impl SqliteExecutor<'_>, account: Uuid, key: &str) -> Result<Option<Self>, StoreError> {
         let row = sqlx::query_as(
             "SELECT id, reference, purpose, action, created_at_ms, body_hash FROM requests
-             WHERE account_id = ? AND idempotency_key = ? AND created_at_ms > ?",
+             WHERE account_id = ? AND idempotency_key = ?",
         )
         .bind(account)
         .bind(key)
-        .bind(now_ms.saturating_sub(IDEMPOTENCY_MS))
         .fetch_optional(executor)
         .await?;
         Ok(row)
+    }
+
+    /// Whether the key is taken still.
+    const fn counts_at(&self, now_ms: i64) -> bool {
+        self.created_at_ms > now_ms.saturating_sub(IDEMPOTENCY_MS)
     }
 
     fn against(self, body_hash: B256) -> Result<Submission, StoreError> {
@@ -163,8 +162,8 @@ impl Store {
         body_hash: B256,
         now_ms: i64,
     ) -> Result<Option<Submission>, StoreError> {
-        let known = KnownKey::find(&self.readers, account_id, key, now_ms).await?;
-        known.map(|known| known.against(body_hash)).transpose()
+        let known = KnownKey::find(&self.readers, account_id, key).await?;
+        known.filter(|known| known.counts_at(now_ms)).map(|known| known.against(body_hash)).transpose()
     }
 
     /// Stores a request once per Idempotency-Key; it is on the disk when this returns.
@@ -172,7 +171,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn submit(&self, new: NewRequest) -> Result<Submission, StoreError> {
-        self.group.run(move |write| Box::pin(async move { submit(write, new).await })).await
+        let queue = self.queue.clone();
+        self.group.run(move |write| Box::pin(async move { submit(write, &queue, new).await })).await
     }
 
     /// The request that a code on the chain was given to; `None` for a code that is not of this store.
@@ -242,30 +242,32 @@ impl Store {
     }
 }
 
-async fn submit(write: &mut SqliteConnection, new: NewRequest) -> Result<Outcome<Submission>, StoreError> {
-    if let Some(known) = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key, new.now_ms).await? {
-        return known.against(new.body_hash).map(Outcome::Undo);
-    }
-    let levels = match rules::check(&mut *write, &new).await? {
+/// Every statement here is a turn of the thread that all writes wait for, so there are few.
+async fn submit(
+    write: &mut SqliteConnection,
+    queue: &QueueBound,
+    new: NewRequest,
+) -> Result<Outcome<Submission>, StoreError> {
+    let same_key = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key).await?;
+    let is_key_stale = match same_key {
+        Some(known) if known.counts_at(new.now_ms) => return known.against(new.body_hash).map(Outcome::Undo),
+        stale => stale.is_some(),
+    };
+    let levels = match rules::check(&mut *write, queue, &new).await? {
         Outcome::Keep(Ok(levels)) | Outcome::Undo(Ok(levels)) => levels,
         Outcome::Keep(Err(refusal)) => return Ok(Outcome::Keep(Submission::Refused(refusal))),
         Outcome::Undo(Err(refusal)) => return Ok(Outcome::Undo(Submission::Refused(refusal))),
     };
-    let reference = sqlx::query("SELECT 1 FROM requests WHERE account_id = ? AND reference = ?")
-        .bind(new.account_id)
-        .bind(&new.reference)
-        .fetch_optional(&mut *write)
-        .await?;
-    if reference.is_some() {
+    if is_key_stale {
+        sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
+            .bind(new.account_id)
+            .bind(&new.idempotency_key)
+            .execute(&mut *write)
+            .await?;
+    }
+    if !insert(&mut *write, &new).await? {
         return Ok(Outcome::Undo(Submission::ReferenceTaken));
     }
-    // A key that stands here still is older than 24 h and free again.
-    sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
-        .bind(new.account_id)
-        .bind(&new.idempotency_key)
-        .execute(&mut *write)
-        .await?;
-    insert(&mut *write, &new).await?;
     Ok(Outcome::Keep(Submission::Accepted(Accepted {
         id: new.id,
         reference: new.reference,
@@ -341,11 +343,13 @@ async fn settle_attempt(
     Ok(Outcome::Keep(()))
 }
 
-async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<(), StoreError> {
-    sqlx::query(
+/// False where another request of the account has the reference.
+async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<bool, StoreError> {
+    let inserted = sqlx::query(
         "INSERT INTO requests (id, account_id, session_id, contact_id, idempotency_key, body_hash, reference, purpose,
                                action, payload_hash, authorization_sealed, created_at_ms, queued_at_ms, max_attempts)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13
+         WHERE NOT EXISTS (SELECT 1 FROM requests WHERE account_id = ?2 AND reference = ?7)",
     )
     .bind(new.id)
     .bind(new.account_id)
@@ -359,9 +363,8 @@ async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<(), 
     .bind(new.payload_hash.as_ref().map(|hash| hash.as_slice()))
     .bind(&new.authorization_sealed)
     .bind(new.now_ms)
-    .bind(new.now_ms)
     .bind(new.max_attempts)
     .execute(write)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }

@@ -1,5 +1,10 @@
 //! What a request has to keep to before it is stored, checked in the transaction that stores it. Writer: the relayer.
 
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use sqlx::{SqliteConnection, SqliteExecutor};
 use uuid::Uuid;
 
@@ -10,6 +15,8 @@ use super::{
     switches::{self, Barred},
 };
 
+/// For how long a count of what waits is believed, so that other relayers on this store are seen too.
+const COUNT_HOLDS: Duration = Duration::from_secs(1);
 /// More refused or unused requests in a row than this make the pause no longer.
 const LONGEST_ROW: i64 = 16;
 
@@ -24,6 +31,38 @@ pub struct Rules {
     pub queued_per_account: u32,
     /// Requests that may wait for the chain.
     pub queued: u32,
+}
+
+/// An upper bound of how many requests wait: what was counted last, and every request that this process let in since. Counting
+/// takes longer the more wait, so it is done anew only where the bound alone does not say that there is room.
+#[derive(Debug, Clone, Default)]
+pub(super) struct QueueBound(Arc<Mutex<Option<(i64, Instant)>>>);
+
+impl QueueBound {
+    /// Whether `most` requests wait already; if not, one more is noted.
+    async fn is_full(&self, write: &mut SqliteConnection, most: u32) -> Result<bool, StoreError> {
+        if most == u32::MAX || self.has_room(most) {
+            return Ok(false);
+        }
+        let counted: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM requests WHERE state = 'queued' LIMIT ?)")
+                .bind(most)
+                .fetch_one(write)
+                .await?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((counted, Instant::now()));
+        Ok(!self.has_room(most))
+    }
+
+    fn has_room(&self, most: u32) -> bool {
+        let mut bound = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *bound {
+            Some((waiting, at)) if *waiting < i64::from(most) && at.elapsed() < COUNT_HOLDS => {
+                *waiting += 1;
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Default for Rules {
@@ -77,18 +116,19 @@ impl From<Barred> for Refusal {
 /// Takes what the request costs, or says why it may not be stored.
 pub(super) async fn check(
     write: &mut SqliteConnection,
+    queue: &QueueBound,
     new: &NewRequest,
 ) -> Result<Outcome<Result<Vec<Level>, Refusal>>, StoreError> {
     let refuse = |refusal| Ok(Outcome::Undo(Err(refusal)));
     if let Some(barred) = switches::barred(write, new.purpose, new.contact_id, new.account_id, new.issuer).await? {
         return refuse(barred.into());
     }
-    if is_queue_full(write, None, new.rules.queued).await? {
+    if queue.is_full(write, new.rules.queued).await? {
         return refuse(Refusal::QueueFull);
     }
     // Both pass when the chain or the contact's owner moves, which no bucket knows of.
     let too_many = |scope, retry_after_s| Refusal::TooMany { scope, retry_after_s, levels: Vec::new() };
-    if is_queue_full(write, Some(new.account_id), new.rules.queued_per_account).await? {
+    if is_account_full(write, new.account_id, new.rules.queued_per_account).await? {
         return refuse(too_many("queued", 5));
     }
     if let Some(retry_after_s) = pause(&mut *write, new).await? {
@@ -118,17 +158,11 @@ impl Store {
     }
 }
 
-/// Whether `most` requests wait already: all of them, or an account's.
-async fn is_queue_full(write: &mut SqliteConnection, account: Option<Uuid>, most: u32) -> Result<bool, StoreError> {
+/// Whether `most` requests of an account wait already.
+async fn is_account_full(write: &mut SqliteConnection, account: Uuid, most: u32) -> Result<bool, StoreError> {
     let Some(last) = most.checked_sub(1).filter(|_| most < u32::MAX) else { return Ok(false) };
-    let nth = match account {
-        None => sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' LIMIT 1 OFFSET ?"),
-        Some(account) => {
-            sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' AND account_id = ? LIMIT 1 OFFSET ?")
-                .bind(account)
-        }
-    };
-    Ok(nth.bind(last).fetch_optional(write).await?.is_some())
+    let nth = sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' AND account_id = ? LIMIT 1 OFFSET ?");
+    Ok(nth.bind(account).bind(last).fetch_optional(write).await?.is_some())
 }
 
 /// How long until the contact may be written to again, in seconds. Requests that failed wrote nothing. One from the future

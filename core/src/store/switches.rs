@@ -252,29 +252,30 @@ pub(super) async fn barred(
     account: Uuid,
     issuer: Address,
 ) -> Result<Option<Barred>, StoreError> {
-    let off: Option<(String, String)> = sqlx::query_as(
-        "SELECT scope, name FROM switched_off
+    let first: Option<(i64, String, String)> = sqlx::query_as(
+        "SELECT 0 AS rank, scope, name FROM switched_off
          WHERE scope = 'all' OR (scope = 'purpose' AND name = ?)
-            OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = ?)) ORDER BY scope LIMIT 1",
+            OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = ?))
+         UNION ALL SELECT 1, '', '' FROM blocked WHERE kind = 'issuer' AND address = ?
+         UNION ALL SELECT 2, '', '' FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet
+                   WHERE a.id = ?
+         ORDER BY rank, scope LIMIT 1",
     )
     .bind(purpose.to_string())
     .bind(contact)
-    .fetch_optional(&mut *write)
-    .await?;
-    if let Some((scope, name)) = off {
-        let switch = Switch::parse(&scope, &name).map_err(|_| StoreError::Damaged { table: "switched_off" })?;
-        return Ok(Some(Barred::Off(switch)));
-    }
-    if is_issuer_blocked(write, issuer).await? {
-        return Ok(Some(Barred::Issuer));
-    }
-    let wallet = sqlx::query(
-        "SELECT 1 FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet WHERE a.id = ?",
-    )
+    .bind(issuer.as_slice())
     .bind(account)
     .fetch_optional(write)
     .await?;
-    Ok(wallet.map(|_| Barred::Wallet))
+    first
+        .map(|(rank, scope, name)| match rank {
+            0 => {
+                Switch::parse(&scope, &name).map(Barred::Off).map_err(|_| StoreError::Damaged { table: "switched_off" })
+            }
+            1 => Ok(Barred::Issuer),
+            _ => Ok(Barred::Wallet),
+        })
+        .transpose()
 }
 
 /// Whether nothing may be issued under a key.
