@@ -24,7 +24,7 @@ use alloy::{
 
 pub use self::{
     beside::EndpointPlace,
-    config::{RpcConfig, RpcUrl},
+    config::{RpcConfig, RpcUrl, WsUrl},
     health::{Failure, SeenHead},
     pool::{EndpointState, NoNode, Pool},
     refusal::{is_timeout, is_too_much, is_unknown_tag},

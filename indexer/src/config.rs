@@ -10,12 +10,13 @@ use std::{
 use alloy::primitives::Address;
 use lettre::message::Mailbox;
 use otp_core::{
-    chain::RpcConfig,
+    chain::{RpcConfig, WsUrl},
     config::{Faults, KnownKey, Reader},
     http::{Listening, Ports},
     id::Deployment,
     seal::KeysConfig,
     secret::Secret,
+    store::Depths,
 };
 use url::{Host, Url};
 
@@ -61,6 +62,10 @@ pub struct ChainConfig {
     pub range_blocks: u64,
     /// `chain.ranges_in_flight`: ranges that are read at once while catching up.
     pub ranges_in_flight: usize,
+    /// `chain.ws_urls`: sockets that announce heads, beside the poll.
+    pub ws_urls: Vec<WsUrl>,
+    /// `chain.finality_blocks`: blocks on top after which a block is final, where the node does not say it itself.
+    pub finality_blocks: u64,
     /// `chain.confirmations`: blocks on top before a block is applied.
     pub confirmations: u64,
 }
@@ -111,6 +116,8 @@ pub struct DeliveryConfig {
     pub retry_first: Duration,
     /// `delivery.retry_most_ms`: the longest pause.
     pub retry_most: Duration,
+    /// `delivery.depth.*`: what the messages of each channel wait for.
+    pub depths: Depths,
 }
 
 impl FromStr for MailSecurity {
@@ -194,6 +201,8 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
     let poll = reader.millis("chain.poll_ms", "500", 10..=60_000);
     let max_head_age = reader.millis("chain.max_head_age_ms", "60000", 1_000..=86_400_000);
     let range_blocks = reader.within("chain.range_blocks", "2000", 1..=100_000);
+    let ws_urls = reader.list("chain.ws_urls", Some(""));
+    let finality_blocks = reader.within("chain.finality_blocks", "64", 1..=100_000);
     let ranges_in_flight = reader.within("chain.ranges_in_flight", "4", 1..=32);
     let confirmations = reader.within("chain.confirmations", "0", 0..=10_000);
     Some(ChainConfig {
@@ -203,6 +212,8 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
         poll: poll?,
         max_head_age: max_head_age?,
         range_blocks: range_blocks?,
+        ws_urls: ws_urls?,
+        finality_blocks: finality_blocks?,
         ranges_in_flight: usize::try_from(ranges_in_flight?).ok()?,
         confirmations: confirmations?,
     })
@@ -241,11 +252,20 @@ fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
     let workers = reader.within("delivery.workers", "4", 1..=64);
     let retry_first = reader.millis("delivery.retry_first_ms", "500", 10..=60_000);
     let retry_most = reader.millis("delivery.retry_most_ms", "10000", 10..=600_000);
+    let depths = read_depths(reader);
     let (retry_first, retry_most) = (retry_first?, retry_most?);
     if retry_first > retry_most {
         reader.fault("delivery.retry_first_ms is above delivery.retry_most_ms");
     }
-    Some(DeliveryConfig { workers: u32::try_from(workers?).ok()?, retry_first, retry_most })
+    Some(DeliveryConfig { workers: u32::try_from(workers?).ok()?, retry_first, retry_most, depths: depths? })
+}
+
+fn read_depths(reader: &mut Reader) -> Option<Depths> {
+    let email = reader.or("delivery.depth.email", "latest");
+    let sms = reader.or("delivery.depth.sms", "latest");
+    let webhook = reader.or("delivery.depth.webhook", "latest");
+    let inapp = reader.or("delivery.depth.inapp", "latest");
+    Some(Depths { email: email?, sms: sms?, webhook: webhook?, inapp: inapp? })
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -200,6 +200,7 @@ mod tests {
             workers: 1,
             retry_first: Duration::from_millis(512),
             retry_most: Duration::from_millis(5_120),
+            depths: otp_core::store::Depths::default(),
         };
         assert_eq!(pause(&config, "80", 1), Duration::from_millis(512));
         assert_eq!(pause(&config, "80", 3), Duration::from_millis(2_048));

@@ -8,6 +8,7 @@ pub mod compose;
 pub mod config;
 pub mod decode;
 pub mod deliver;
+pub mod finality;
 pub mod heads;
 pub mod keys;
 pub mod lock;

@@ -1,14 +1,16 @@
 //! What the daemon knows of its own state, for readiness and status.
 
 use std::{
+    collections::VecDeque,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use otp_core::{
+    chain::EndpointPlace,
     clock::now_ms,
     metrics::INDEXER_LAG_BLOCKS,
     store::{Block, Cursor},
@@ -54,10 +56,14 @@ impl Snapshot {
     }
 }
 
+/// Which node the blocks up to a number were read from.
+type Readers = VecDeque<(u64, EndpointPlace)>;
+
 /// Shared by the tail, the workers and the API; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     chain: Arc<RwLock<Snapshot>>,
+    readers: Arc<Mutex<Readers>>,
     mail_down: Arc<AtomicBool>,
 }
 
@@ -84,6 +90,31 @@ impl Progress {
         let mut chain = self.chain.write().unwrap_or_else(PoisonError::into_inner);
         chain.cursor = Some(cursor);
         measure(&chain);
+    }
+
+    /// The blocks up to this one were read from this node.
+    pub fn was_read(&self, number: u64, from: EndpointPlace) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a reorg took back is read anew.
+        while readers.back().is_some_and(|(upto, place)| *upto >= number || *place == from) {
+            readers.pop_back();
+        }
+        readers.push_back((number, from));
+    }
+
+    /// Which node a block was read from, and up to which block that holds; `None` where another process read it.
+    #[must_use]
+    pub fn reader_of(&self, number: u64) -> Option<(EndpointPlace, u64)> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.iter().find(|(upto, _)| *upto >= number).map(|(upto, place)| (*place, *upto))
+    }
+
+    /// The blocks up to this one are final.
+    pub fn forget_readers(&self, upto: u64) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        while readers.front().is_some_and(|(number, _)| *number <= upto) {
+            readers.pop_front();
+        }
     }
 
     /// Whether the mail server took or answered the last thing it was given.

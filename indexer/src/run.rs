@@ -17,6 +17,7 @@ use crate::{
     channel::{Channels, email::Email},
     config::Config,
     deliver::{self, Worker},
+    finality::Settler,
     heads::Heads,
     keys, lock,
     mail::smtp::Postman,
@@ -50,7 +51,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let token = http::write_admin_token(&listening.admin_token_file)
         .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let mail_domain = config.mail.from.email.domain().to_owned();
-    let outbox = Outbox { deployment: config.chain.deployment, mail_domain };
+    let outbox = Outbox { deployment: config.chain.deployment, mail_domain, depths: config.delivery.depths };
     let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default() };
     shared.progress.mail_is(false);
     let app = App {
@@ -81,14 +82,22 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
     let (node, pool) = chain::connect(&chain.rpc, chain.deployment.chain_id)?;
     let (watched, stop) = (pool.clone(), shutdown.clone());
     let source = Source::new(node.clone(), pool.clone(), chain.deployment.verifier);
+    let (store, outbox) = (shared.store.clone(), shared.outbox.clone());
     let (progress, due) = (shared.progress.clone(), shared.due.clone());
-    let tail = Tail::new(source, shared.store.clone(), shared.outbox.clone(), chain.clone(), progress, due);
+    let settler =
+        Settler::new(source.clone(), store.clone(), outbox.clone(), chain.clone(), progress.clone(), due.clone());
+    let (heads, sockets) = Heads::of(&chain.ws_urls, &shutdown);
+    for socket in sockets {
+        tasks.spawn("announcements", socket);
+    }
+    let tail = Tail::new(source, store, outbox, chain.clone(), progress, due);
+    tasks.spawn("finality", settler.run(shutdown.clone()));
     tasks.spawn("tail", async move {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             usable = chain::wait_until_usable(&node, &pool, &chain.deployment) => usable?,
         }
-        tail.run(Heads::none(), shutdown).await
+        tail.run(heads, shutdown).await
     });
     tasks.spawn("nodes", async move {
         watched.watch(stop).await;

@@ -20,6 +20,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::flight::Flight;
+pub(crate) use self::{
+    flight::Adaptive,
+    range::{Range, RangeError},
+};
 use crate::{
     config::ChainConfig,
     heads::Heads,
@@ -28,7 +32,7 @@ use crate::{
 };
 
 /// Within this distance of the head blocks are applied one by one; further down ranges are read.
-const LINKED_BLOCKS: u64 = 128;
+pub(crate) const LINKED_BLOCKS: u64 = 128;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// What one step did.
@@ -264,6 +268,7 @@ impl Tail {
     async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
         let due = self.store.apply(&self.outbox, from, blocks, events).await?.ok_or_else(moved)?;
         if let Some(last) = blocks.last() {
+            self.progress.was_read(last.number, self.source.asked());
             self.progress.stands_at(last.cursor());
             tracing::debug!(block = last.number, events = events.len(), due, "applied");
         }

@@ -38,6 +38,40 @@ impl std::str::FromStr for RpcUrl {
     }
 }
 
+/// The URL of a node's WebSocket. It may carry a provider's key, and shows host and port alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WsUrl(pub Url);
+
+impl WsUrl {
+    /// Host and port, which is all that a log may show.
+    #[must_use]
+    pub fn host(&self) -> String {
+        RpcUrl(self.0.clone()).host()
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme() == "wss"
+    }
+}
+
+impl fmt::Debug for WsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host())
+    }
+}
+
+impl std::str::FromStr for WsUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|_| "a URL such as wss://node.example/ is expected")?;
+        let usable = matches!(url.scheme(), "ws" | "wss") && url.has_host();
+        if usable { Ok(Self(url)) } else { Err("a URL that begins with ws:// or wss:// is expected") }
+    }
+}
+
 /// Which nodes are asked, and how.
 #[derive(Debug, Clone)]
 pub struct RpcConfig {
@@ -76,6 +110,9 @@ mod tests {
     fn a_providers_key_is_not_shown() {
         let url: RpcUrl = "https://node.example/v3/0123456789abcdef".parse().unwrap();
         assert_eq!(format!("{url:?}"), "node.example:443");
+        let url: WsUrl = "wss://node.example/v3/0123456789abcdef".parse().unwrap();
+        assert_eq!(format!("{url:?}"), "node.example:443");
+        assert!("https://node.example/".parse::<WsUrl>().is_err());
         assert!("ftp://node.example/".parse::<RpcUrl>().is_err());
         assert!("node.example:8545".parse::<RpcUrl>().is_err());
     }

@@ -29,7 +29,8 @@ pub enum Channel {
 }
 
 impl Channel {
-    const ALL: [Self; 4] = [Self::Email, Self::Sms, Self::Webhook, Self::Inapp];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Email, Self::Sms, Self::Webhook, Self::Inapp];
 
     /// The word of the interface and of the database.
     #[must_use]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Write, column};
+use super::{Depths, Store, StoreError, Write, column};
 use crate::{clock::now_ms, id::Deployment};
 
 const MESSAGE_DOMAIN: &[u8] = b"otp/message/v1\0";
@@ -20,6 +20,8 @@ pub struct Outbox {
     pub deployment: Deployment,
     /// The part of a Message-ID after the `@`.
     pub mail_domain: String,
+    /// `delivery.depth.*`: what each channel's messages wait for.
+    pub depths: Depths,
 }
 
 impl Outbox {
@@ -196,7 +198,7 @@ pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B
     .bind(landing.contact_id)
     .bind(&landing.channel)
     .bind(now)
-    .bind(now)
+    .bind(outbox.depths.due_at_ms(&landing.channel, now))
     .bind(landing.expiry.saturating_mul(1_000))
     .execute(&mut **tx)
     .await?;

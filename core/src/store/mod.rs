@@ -13,6 +13,7 @@ mod column;
 mod contacts;
 mod data_keys;
 mod deliveries;
+mod depth;
 mod erasure;
 mod events;
 mod finality;
@@ -48,8 +49,8 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    erasure::*, events::*, guesses::*, issuance::*, mend::*, reports::*, requests::*, resealing::*, rules::*,
-    sessions::*, status::*, story::*, switches::*, waiting::*,
+    depth::*, erasure::*, events::*, finality::*, guesses::*, issuance::*, mend::*, reports::*, requests::*,
+    resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
 };
 use self::{group::Group, rules::QueueBound};
 

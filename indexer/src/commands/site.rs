@@ -53,7 +53,11 @@ impl Site {
             "the database holds another deployment's events: set store.path to a file of its own"
         );
         let source = Source::new(node, pool, chain.deployment.verifier);
-        let outbox = Outbox { deployment: chain.deployment, mail_domain: config.mail.from.email.domain().to_owned() };
+        let outbox = Outbox {
+            deployment: chain.deployment,
+            mail_domain: config.mail.from.email.domain().to_owned(),
+            depths: config.delivery.depths,
+        };
         Ok(Self { chain, store, outbox, source, _lock: held })
     }
 

@@ -7,7 +7,7 @@ use otp_core::{
 
 use alloy::sol_types::SolCall;
 
-use crate::harness::{Chain, Mailbox, World, follow, work_off};
+use crate::harness::{Chain, Issued, Mailbox, World, follow, work_off};
 
 fn sets() -> EventFilter {
     EventFilter { kind: Some(EventKind::Set), ..EventFilter::default() }
@@ -142,4 +142,47 @@ async fn a_chain_that_changed_below_everything_stored_halts_the_tail() {
     let mut tail = world.tail(&other.url);
     let error = tail.step().await.unwrap_err().to_string();
     assert!(error.contains("beyond everything stored"), "{error}");
+}
+
+#[tokio::test]
+async fn reorgs_of_every_depth_leave_what_the_chain_has_with_the_same_contents_and_with_others() {
+    let world = World::new().await;
+    let mut tail = world.tail(&world.chain.url);
+    for (depth, same) in [(1, true), (1, false), (3, true), (3, false), (10, true), (30, false), (30, true)] {
+        let (_, issued) = world.issue_one().await;
+        world.chain.mine(depth - 1).await;
+        follow(&mut tail).await;
+        let pending = world.deliveries("pending").await;
+        let again: &[&Issued] = if same { &[&issued] } else { &[] };
+        world.chain.reorg_with(depth, again).await;
+        follow(&mut tail).await;
+        world.assert_as_chain().await;
+        let there = u64::from(same);
+        assert_eq!(world.deliveries("pending").await, pending - 1 + there, "depth {depth}, same {same}");
+        if !same {
+            // The number is free again, as the contract sees it.
+            world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
+            follow(&mut tail).await;
+            assert_eq!(world.deliveries("pending").await, pending);
+        }
+    }
+    assert_eq!(world.deliveries("cancelled").await, 0);
+}
+
+#[tokio::test]
+async fn a_reorg_during_a_backfill_is_followed_from_the_range_that_it_cut() {
+    let world = World::new().await;
+    for _ in 0..4 {
+        world.issue_one().await;
+        world.chain.mine(70).await;
+    }
+    let mut tail = world.tail(&world.chain.url);
+    let stop = world.chain.head().await - 150;
+    while world.store.cursor(&world.chain.deployment).await.unwrap().is_none_or(|cursor| cursor.number < stop) {
+        tail.step().await.unwrap();
+    }
+    // Deeper than what is read block by block: the last range goes, and with it one issuance that was applied.
+    world.chain.reorg(160).await;
+    follow(&mut tail).await;
+    world.assert_as_chain().await;
 }

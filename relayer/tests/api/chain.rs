@@ -95,7 +95,11 @@ impl TestApp {
             blocks.push(latest);
         }
         let events = read(&logs, &blocks);
-        let outbox = Outbox { deployment: self.deployment, mail_domain: "otp.example".to_owned() };
+        let outbox = Outbox {
+            deployment: self.deployment,
+            mail_domain: "otp.example".to_owned(),
+            depths: otp_core::store::Depths::default(),
+        };
         assert!(self.store.apply(&outbox, from, &blocks, &events).await.unwrap().is_some());
     }
 

@@ -33,7 +33,11 @@ impl TestApp {
 
     /// Every message that is asked for is handed over, as by the indexer.
     pub(crate) async fn hand_over(&self) {
-        let outbox = Outbox { deployment: self.deployment, mail_domain: "otp.example".to_owned() };
+        let outbox = Outbox {
+            deployment: self.deployment,
+            mail_domain: "otp.example".to_owned(),
+            depths: otp_core::store::Depths::default(),
+        };
         self.store.enqueue_notices(&outbox).await.unwrap();
         while let Some(job) = self.store.claim_delivery(60_000, None).await.unwrap() {
             self.store.mark_sent(&job.message_id).await.unwrap();

@@ -161,7 +161,11 @@ async fn limits_tighten_while_sign_ins_fail_and_only_then() {
 #[tokio::test]
 async fn a_thief_cannot_flood_a_strangers_mailbox_nor_learn_that_others_did() {
     let app = TestApp::with(limited(|limits| limits.contact_mails_per_destination = limit("2/1h"))).await;
-    let outbox = Outbox { deployment: app.deployment, mail_domain: "example.com".to_owned() };
+    let outbox = Outbox {
+        deployment: app.deployment,
+        mail_domain: "example.com".to_owned(),
+        depths: otp_core::store::Depths::default(),
+    };
     let mut sent = 0;
     for spelling in ["victim@example.com", "vic.tim@example.com", "victim+1@example.com", "v.i.c.t.i.m+2@example.com"] {
         let thief = app.stranger().await;

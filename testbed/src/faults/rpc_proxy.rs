@@ -46,6 +46,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     stands_at: AtomicU64,
     strict: AtomicBool,
+    /// Takes no batches.
+    single: AtomicBool,
     offers: Mutex<Offers>,
     calls: Mutex<VecDeque<(String, Value)>>,
     arrived: AtomicUsize,
@@ -65,6 +67,7 @@ impl RpcProxy {
             rules: Mutex::default(),
             stands_at: AtomicU64::new(NOWHERE),
             strict: AtomicBool::default(),
+            single: AtomicBool::default(),
             offers: Mutex::default(),
             calls: Mutex::default(),
             arrived: AtomicUsize::new(0),
@@ -97,6 +100,11 @@ impl RpcProxy {
     /// Refuses replacements that pay less than 110 % of both fees, as long as the former transaction is in the pool.
     pub fn be_strict(&self) {
         self.shared.strict.store(true, SeqCst);
+    }
+
+    /// Answers batches of calls with one error, as nodes do that take none.
+    pub fn refuse_batches(&self) {
+        self.shared.single.store(true, SeqCst);
     }
 
     /// Takes every fault back, strictness aside.
@@ -153,6 +161,10 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>> {
         let body = to_bytes(Body::new(request.into_body()), LARGEST_CALL).await?;
         let reply = match serde_json::from_slice(&body)? {
+            Value::Array(_) if self.single.load(SeqCst) => {
+                let none = json!({ "id": null });
+                Reply::Answer(refusal(&none, -32_600, "batches are not supported"))
+            }
             Value::Array(calls) => self.reply_to_batch(&calls).await?,
             call => self.reply(&call).await?,
         };

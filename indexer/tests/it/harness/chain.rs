@@ -122,6 +122,21 @@ impl Chain {
         self.ask("anvil_reorg", json!([depth, []])).await;
     }
 
+    /// Replaces the last `depth` blocks; these issuances are in the first one of the new blocks.
+    pub(crate) async fn reorg_with(&self, depth: u64, issuances: &[&Issued]) {
+        let with = issuances.iter().map(|issued| {
+            let call = OtpVerifier::setOtpsCall {
+                purpose: Self::purpose().bytes32(),
+                first: issued.serial.try_into().unwrap(),
+                ids: vec![issued.id],
+                deadline: u64::MAX,
+            };
+            let data = Bytes::from(call.abi_encode());
+            json!([{ "from": self.issuer, "to": self.deployment.verifier, "data": data, "gas": "0x100000" }, 0])
+        });
+        self.ask("anvil_reorg", json!([depth, with.collect::<Vec<_>>()])).await;
+    }
+
     /// Another node that has all but the last `depth` blocks, and as many empty ones in their place.
     pub(crate) async fn fork(&self, depth: u64) -> Fork {
         let block = self.head().await - depth;

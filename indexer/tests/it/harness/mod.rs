@@ -13,11 +13,18 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::{Address, B256, keccak256};
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, B256, keccak256},
+    providers::Provider,
+    rpc::types::Filter,
+    sol_types::SolEvent,
+};
 use indexer::{
     channel::{Channels, email::Email},
     config::{Config, DeliveryConfig},
     deliver::Worker,
+    finality::Settler,
     mail::smtp::Postman,
     progress::Progress,
     source::Source,
@@ -28,12 +35,13 @@ use otp_core::{
     clock::now_ms,
     code::{Code, Seed},
     contact::Channel,
+    contract::OtpVerifier::{OtpBatchSet, OtpSet, PolicySet},
     id::{self, Slot, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Binding, Challenge, Confirmation, Delay, Lease, NewBatch, NewContact, NewRequest, NewSession, Outbox, Rules,
-        SignedTransaction, Store, Submission,
+        Binding, Challenge, Confirmation, Delay, EventFilter, Lease, NewBatch, NewContact, NewRequest, NewSession,
+        Outbox, Rules, SignedTransaction, Store, Submission,
     },
 };
 use tempfile::TempDir;
@@ -115,7 +123,11 @@ impl World {
         let wrapper = KeyWrapper::File(folder.path().join("master.key"));
         let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
         let lease = store.take_sender(chain.issuer).await.unwrap();
-        let outbox = Outbox { deployment: chain.deployment, mail_domain: "otp.example".to_owned() };
+        let outbox = Outbox {
+            deployment: chain.deployment,
+            mail_domain: "otp.example".to_owned(),
+            depths: otp_core::store::Depths::default(),
+        };
         Self { folder, chain, store, keyring, outbox, progress: Progress::default(), lease }
     }
 
@@ -148,6 +160,37 @@ impl World {
         let (node, pool) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
         let source = Source::new(node, pool, config.deployment.verifier);
         Tail::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
+    }
+
+    pub(crate) fn tail_that_asks_every(&self, poll_ms: u64) -> Tail {
+        let text = self.config_text(&self.chain.url, 1).replace("poll_ms = 50", &format!("poll_ms = {poll_ms}"));
+        let config = Config::parse(&text).unwrap().chain;
+        let (node, pool) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
+        let source = Source::new(node, pool, config.deployment.verifier);
+        Tail::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
+    }
+
+    pub(crate) fn settler(&self, rpc_url: &str) -> Settler {
+        let config = Config::parse(&self.config_text(rpc_url, 1)).unwrap().chain;
+        let (node, pool) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
+        let source = Source::new(node, pool, config.deployment.verifier);
+        Settler::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
+    }
+
+    /// What is stored as canonical is what the chain has, each event once, and the cursor stands on its head.
+    pub(crate) async fn assert_as_chain(&self) {
+        let stored = self.store.events(&EventFilter::default(), u32::MAX).await.unwrap();
+        let mut places: Vec<_> = stored.iter().map(|e| (e.place.block_hash, e.place.log_index)).collect();
+        let known = [OtpBatchSet::SIGNATURE_HASH, OtpSet::SIGNATURE_HASH, PolicySet::SIGNATURE_HASH];
+        let filter =
+            Filter::new().from_block(0).address(self.chain.deployment.verifier).event_signature(known.to_vec());
+        let logs = self.chain.node.get_logs(&filter).await.unwrap();
+        let mut expected: Vec<_> = logs.iter().map(|l| (l.block_hash.unwrap(), l.log_index.unwrap())).collect();
+        places.sort();
+        expected.sort();
+        assert_eq!(places, expected);
+        let head = self.chain.node.get_block_by_number(BlockNumberOrTag::Latest).await.unwrap().unwrap();
+        assert_eq!(self.store.cursor(&self.chain.deployment).await.unwrap().unwrap().hash, head.header.hash);
     }
 
     pub(crate) fn worker(&self, smtp_port: u16) -> Worker {
@@ -324,6 +367,11 @@ pub(crate) async fn follow(tail: &mut Tail) {
         }
     }
     panic!("the tail does not come to rest");
+}
+
+/// Settles until there is nothing to do at this head.
+pub(crate) async fn settle(settler: &mut Settler) {
+    while settler.step().await.unwrap() {}
 }
 
 /// Sends everything that is due.

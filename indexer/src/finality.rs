@@ -1,0 +1,259 @@
+//! What becomes of blocks after they were applied: messages that wait for a depth become due, and a final range is read a
+//! second time, from another node than the first time.
+//!
+//! What the first reading missed is mended in the transaction that raises the final mark. Where the second node contradicts
+//! what is stored, one of the two is wrong and nobody can say which: the mark stays, and it is tried again.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::eips::BlockNumberOrTag;
+use otp_core::{
+    contact::Channel,
+    metrics::{INDEXER_EVENTS_MENDED, INDEXER_FINAL_LAG_BLOCKS},
+    store::{Block, ChainEvent, Depth, Outbox, Second, Store, Stretch},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::ChainConfig,
+    progress::{Progress, Snapshot},
+    source::{ReadError, Source},
+    tail::{Adaptive, LINKED_BLOCKS, Range, RangeError, TailError},
+};
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const DISAGREE: ReadError = ReadError::Inconsistent("two nodes disagree about final blocks: the final mark stays");
+
+/// A block's tag, and how far it got.
+#[derive(Debug)]
+struct Tag {
+    name: BlockNumberOrTag,
+    /// Blocks on top that stand in for it, where the node does not know it.
+    instead: u64,
+    /// The node knows it: its absence means nothing from now on.
+    known: bool,
+    reached: u64,
+}
+
+impl Tag {
+    const fn new(name: BlockNumberOrTag, instead: u64) -> Self {
+        Self { name, instead, known: false, reached: 0 }
+    }
+
+    /// The last block that has it. It never goes back: a node that lags takes nothing back.
+    async fn number(&mut self, source: &Source, head: u64) -> Result<u64, ReadError> {
+        let number = match source.tagged(self.name).await? {
+            Some(block) => {
+                self.known = true;
+                block.number.min(head)
+            }
+            None if self.known => self.reached,
+            None => head.saturating_sub(self.instead),
+        };
+        self.reached = self.reached.max(number);
+        Ok(self.reached)
+    }
+}
+
+/// Reads final blocks again, and lets go of what waits for a depth.
+#[derive(Debug)]
+pub struct Settler {
+    source: Source,
+    store: Store,
+    outbox: Outbox,
+    config: ChainConfig,
+    progress: Progress,
+    due: Arc<Notify>,
+    size: Adaptive,
+    safe: Tag,
+    finalized: Tag,
+    /// The head at which nothing more was to be done.
+    looked_at: Option<u64>,
+}
+
+impl Settler {
+    /// `due` is notified when messages became due.
+    #[must_use]
+    pub fn new(
+        source: Source,
+        store: Store,
+        outbox: Outbox,
+        config: ChainConfig,
+        progress: Progress,
+        due: Arc<Notify>,
+    ) -> Self {
+        let size = Adaptive::new(config.range_blocks);
+        let blocks = config.finality_blocks;
+        let (safe, finalized) =
+            (Tag::new(BlockNumberOrTag::Safe, blocks / 2), Tag::new(BlockNumberOrTag::Finalized, blocks));
+        Self { source, store, outbox, config, progress, due, size, safe, finalized, looked_at: None }
+    }
+
+    /// Steps at every interval until `shutdown`.
+    ///
+    /// # Errors
+    /// What waiting cannot mend.
+    pub async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        if self.source.is_alone() {
+            tracing::warn!("one node is configured: final blocks are read a second time from the same one");
+        }
+        let mut pause = self.config.poll;
+        loop {
+            let step = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                step = self.step() => step,
+            };
+            let wait = match step {
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, retry_in_ms = pause.as_millis(), "final blocks cannot be read again");
+                    let wait = pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    wait
+                }
+                Err(error) => return Err(error.into()),
+                Ok(more) => {
+                    pause = self.config.poll;
+                    if more { Duration::ZERO } else { self.config.poll }
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Does what the head allows; true where there is more to do at once.
+    ///
+    /// # Errors
+    /// [`TailError`]; nothing was written then.
+    pub async fn step(&mut self) -> Result<bool, TailError> {
+        let Snapshot { head: Some(head), cursor: Some(cursor), .. } = self.progress.snapshot() else {
+            return Ok(false);
+        };
+        if self.looked_at == Some(head.number) {
+            return Ok(false);
+        }
+        self.release(head).await?;
+        let catching_up = head.number.saturating_sub(cursor.number) > LINKED_BLOCKS + self.config.confirmations;
+        let more = !catching_up && self.settle(head).await?;
+        if !more && !catching_up {
+            self.looked_at = Some(head.number);
+        }
+        Ok(more)
+    }
+
+    /// Messages whose block has the depth that their channel asks for become due.
+    async fn release(&mut self, head: Block) -> Result<(), TailError> {
+        if !self.store.is_any_held().await? {
+            return Ok(());
+        }
+        let mut released = 0;
+        for channel in Channel::ALL {
+            let upto = match self.outbox.depths.of(channel) {
+                Depth::Latest => head.number,
+                Depth::Blocks(blocks) => head.number.saturating_sub(blocks),
+                Depth::Safe => self.safe.number(&self.source, head.number).await?,
+                Depth::Finalized => self.finalized.number(&self.source, head.number).await?,
+            };
+            released += self.store.release_held(channel, upto).await?;
+        }
+        if released > 0 {
+            self.due.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Reads one range of final blocks again; true where there may be another one.
+    async fn settle(&mut self, head: Block) -> Result<bool, TailError> {
+        let deployment = self.config.deployment;
+        let settled = self.store.final_block(&deployment).await?;
+        let last = settled.map_or(self.config.deployment_block - 1, |settled| settled.number);
+        let finalized = self.finalized.number(&self.source, head.number).await?;
+        metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(last) as f64);
+        let (first_reader, upto) = self.progress.reader_of(last + 1).unwrap_or((self.source.asked(), u64::MAX));
+        let Some(to) = self.store.settling(last, finalized.min(upto), self.size.blocks()).await? else {
+            return Ok(false);
+        };
+        let source = self.source.beside(first_reader);
+        let (blocks, events) = self.read(&source, last + 1, to.number).await?;
+        let links = settled.is_none_or(|settled| blocks.first().is_some_and(|b| b.parent_hash == settled.hash));
+        if !links || blocks.last().map(Block::cursor) != Some(to) {
+            tracing::warn!(block = to.number, hash = %to.hash, "a final block is not the same at another node");
+            return Err(DISAGREE.into());
+        }
+        let second = Second {
+            settled,
+            to,
+            stretch: Stretch { from: last + 1, to: to.number, blocks: &blocks, events: &events },
+        };
+        self.mend(&second, head).await?;
+        self.progress.forget_readers(to.number);
+        metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(to.number) as f64);
+        Ok(true)
+    }
+
+    async fn mend(&self, second: &Second<'_>, head: Block) -> Result<(), TailError> {
+        let stretch = &second.stretch;
+        let stored = self.store.stored(stretch.from, stretch.to).await?;
+        let found = stored.events(stretch);
+        let known = |block: &Block| stretch.blocks.iter().any(|other| other.hash == block.hash);
+        if !found.surplus.is_empty() || !found.differing.is_empty() || !stored.blocks.iter().all(known) {
+            tracing::warn!(
+                from_block = stretch.from,
+                to_block = stretch.to,
+                events_surplus = found.surplus.len(),
+                events_differing = found.differing.len(),
+                "what is stored of final blocks is not what another node has"
+            );
+            return Err(DISAGREE.into());
+        }
+        // Where something moved meanwhile, the next step looks anew.
+        let Some(due) = self.store.settle(&self.outbox, second, &found.missing, head.timestamp).await? else {
+            return Ok(());
+        };
+        if !found.missing.is_empty() {
+            let events = u64::try_from(found.missing.len()).unwrap_or(u64::MAX);
+            metrics::counter!(INDEXER_EVENTS_MENDED).increment(events);
+            tracing::warn!(
+                from_block = stretch.from,
+                to_block = stretch.to,
+                events,
+                due,
+                "the first reading had missed events: mended"
+            );
+        }
+        tracing::debug!(block = stretch.to, "final");
+        if due > 0 {
+            self.due.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// As the tail does, in parts where the node finds it too large.
+    async fn read(&mut self, source: &Source, from: u64, to: u64) -> Result<(Vec<Block>, Vec<ChainEvent>), TailError> {
+        let (mut blocks, mut events): (Vec<Block>, Vec<ChainEvent>) = (Vec::new(), Vec::new());
+        let mut next = from;
+        while next <= to {
+            let end = to.min(next.saturating_add(self.size.blocks() - 1));
+            match Range::read(source, next, end).await {
+                Ok(range) => {
+                    self.size.passed(end - next + 1, range.events.len());
+                    if blocks.last().is_some_and(|last| range.parent() != Some(last.hash)) {
+                        return Err(ReadError::Inconsistent("the chain moved while a range was read").into());
+                    }
+                    blocks.extend(range.headers.iter().map(|header| header.block));
+                    events.extend(range.events);
+                    next = end + 1;
+                }
+                Err(RangeError::TooMuch(_) | RangeError::TooSlow(_)) if next < end => self.size.refused(end - next + 1),
+                Err(RangeError::TooMuch(error) | RangeError::TooSlow(error)) => {
+                    return Err(ReadError::from(error).into());
+                }
+                Err(RangeError::Read(error)) => return Err(error.into()),
+            }
+        }
+        Ok((blocks, events))
+    }
+}
