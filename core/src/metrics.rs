@@ -128,8 +128,8 @@ metrics! {
     INDEXER_FINAL_LAG_BLOCKS: Gauge "otp_indexer_final_lag_blocks" Count [];
     /// Events that the first reading of a block missed, and the second one, from another node once the block was final, found.
     INDEXER_EVENTS_MENDED: Counter "otp_indexer_events_mended_total" Count [];
-    /// Messages by outcome: `sent`, `failed` and tried again, `dead` and given up.
-    DELIVERIES: Counter "otp_deliveries_total" Count ["outcome"];
+    /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, and its later word, `delivered` or `bounced`.
+    DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "state"];
 }
 
 /// Fitting for answers in milliseconds and blocks in seconds alike.

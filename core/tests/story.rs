@@ -49,7 +49,14 @@ fn unlocked() -> Story {
             issued: Some(Issued { at_s: 1_000, expiry_s: EXPIRY_S, tx_hash: B256::ZERO, block_number: 1 }),
             ..ChainFacts::default()
         },
-        delivery: Some(DeliveryFacts { state: "sent".to_owned(), attempts: 1, sent_at_ms: Some(1_001_000) }),
+        delivery: Some(DeliveryFacts {
+            channel: Channel::Email,
+            contact_id: Uuid::nil(),
+            address_sealed: Vec::new(),
+            state: "accepted".to_owned(),
+            attempts: 1,
+            sent_at_ms: Some(1_001_000),
+        }),
         unlocked_at_ms: Some(1_010_000),
         ..queued()
     }

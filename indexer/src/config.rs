@@ -249,7 +249,7 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
 }
 
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
-    let workers = reader.within("delivery.workers", "4", 1..=64);
+    let workers = reader.within("delivery.workers", "8", 1..=64);
     let retry_first = reader.millis("delivery.retry_first_ms", "500", 10..=60_000);
     let retry_most = reader.millis("delivery.retry_most_ms", "10000", 10..=600_000);
     let depths = read_depths(reader);
@@ -326,7 +326,7 @@ mod tests {
         let config = Config::parse(LEAST).unwrap();
         assert_eq!(config.http.public_url, "http://127.0.0.1:8090");
         assert_eq!(config.mail.port, 587);
-        assert_eq!(config.delivery.workers, 4);
+        assert_eq!(config.delivery.workers, 8);
     }
 
     #[test]

@@ -148,22 +148,26 @@ impl Worker {
     async fn settle(&self, job: &Job, outcome: Result<Accepted, Failure>) -> Result<(), StoreError> {
         let (message_id, attempts) = (job.message_id.as_str(), job.attempts);
         match outcome {
-            Ok(Accepted { .. }) => {
-                self.store.mark_sent(message_id).await?;
-                metrics::counter!(DELIVERIES, "outcome" => "sent").increment(1);
+            Ok(Accepted { provider_id }) => {
+                self.store.mark_accepted(message_id, provider_id.as_deref()).await?;
+                metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "accepted").increment(1);
                 tracing::info!(message_id, attempts, "message sent");
             }
             Err(error) if error.is_retryable() => {
                 let pause = pause(&self.config, message_id, attempts);
-                metrics::counter!(DELIVERIES, "outcome" => "failed").increment(1);
+                metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "queued").increment(1);
                 tracing::debug!(message_id, attempts, %error, retry_in_ms = pause.as_millis(), "message not taken");
                 let due_at_ms = now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
                 self.store.retry_delivery(message_id, due_at_ms, &error.to_string()).await?;
             }
             Err(failure) => {
                 tracing::error!(message_id, attempts, error = %failure, "message given up");
-                self.store.mark_dead(message_id, &failure.to_string()).await?;
-                metrics::counter!(DELIVERIES, "outcome" => "dead").increment(1);
+                let fell_back = self.store.mark_failed(&self.outbox, message_id, &failure.to_string()).await?;
+                metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "failed").increment(1);
+                if fell_back {
+                    tracing::info!(message_id, "the code goes out over another channel");
+                    self.due.notify_waiters();
+                }
             }
         }
         Ok(())

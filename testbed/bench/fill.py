@@ -34,7 +34,7 @@ class Template:
 
 
 def templates(database):
-    delivery = Template(database, "deliveries", "request_id IS NOT NULL AND state = 'sent'")
+    delivery = Template(database, "deliveries", "request_id IS NOT NULL AND state = 'accepted'")
     issuance = Template(database, "issuances", "on_chain_id = ?", delivery["on_chain_id"])
     return {
         "deliveries": delivery,

@@ -37,7 +37,7 @@ const KILLS: usize = 20;
 /// As many requests at least, so that the kills hit work.
 const ENOUGH: usize = 100;
 /// `delivery.workers` of the indexer, by default.
-const WORKERS: usize = 4;
+const WORKERS: usize = 8;
 /// Longer than the test takes, so that no code expires before its mail.
 const CODE_TTL_S: u32 = 180;
 

@@ -304,7 +304,8 @@ async fn count_sent_above(tx: &mut Write, number: i64) -> Result<u64, StoreError
 /// Cancels what waits to be sent of codes that are on the chain no more. Returns how many.
 pub(super) async fn cancel_off_chain(tx: &mut Write) -> Result<u64, StoreError> {
     let cancelled = sqlx::query(
-        "UPDATE deliveries SET state = 'cancelled', error = 'reorg' WHERE state = 'pending' AND on_chain_id IS NOT NULL
+        "UPDATE deliveries SET state = 'cancelled', error = 'reorg' WHERE state IN ('queued', 'sending')
+         AND on_chain_id IS NOT NULL
          AND NOT EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id)",
     );
     Ok(cancelled.execute(&mut **tx).await?.rows_affected())

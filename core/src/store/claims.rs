@@ -2,11 +2,14 @@
 //! still go out. Writer: the indexer.
 
 use alloy::primitives::{Address, B256};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, Write, column};
+use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, group::Outcome};
 use crate::{clock::now_ms, id::Purpose};
+
+/// So many rows at most are settled by one claim: others wait for the commit.
+const MOST_DROPPED: usize = 64;
 
 /// A message that this process has claimed and must send or settle.
 #[derive(Debug)]
@@ -113,40 +116,72 @@ impl Store {
     /// When the store fails.
     pub async fn claim_delivery(&self, lease_ms: i64, head_s: Option<u64>) -> Result<Option<Job>, StoreError> {
         while self.is_delivery_due().await? {
-            let mut tx = self.write().await?;
-            let Some(row) = next_due(&mut tx).await? else { return Ok(None) };
-            match load(&mut tx, &row, head_s).await? {
-                Verdict::Send(job) => {
-                    sqlx::query(
-                        "UPDATE deliveries SET lease_until_ms = ?, attempts = attempts + 1 WHERE message_id = ?",
-                    )
-                    .bind(now_ms().saturating_add(lease_ms))
-                    .bind(&row.message_id)
-                    .execute(&mut *tx)
-                    .await?;
-                    tx.commit().await?;
-                    return Ok(Some(*job));
-                }
-                Verdict::Drop { state, why } => {
-                    sqlx::query("UPDATE deliveries SET state = ?, error = ? WHERE message_id = ?")
-                        .bind(state)
-                        .bind(why)
-                        .bind(&row.message_id)
-                        .execute(&mut *tx)
-                        .await?;
-                    tx.commit().await?;
-                    tracing::info!(message_id = row.message_id, state, why, "message not sent");
-                }
+            let claiming = self.group.run(move |write| Box::pin(async move { claim(write, lease_ms, head_s).await }));
+            let Claimed { job, dropped } = claiming.await?;
+            for Dropped { message_id, state, why } in &dropped {
+                tracing::info!(message_id, state, why, "message not sent");
+            }
+            if job.is_some() || dropped.is_empty() {
+                return Ok(job);
             }
         }
         Ok(None)
     }
 
     async fn is_delivery_due(&self) -> Result<bool, StoreError> {
-        let due = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND due_at_ms <= ?1
+        let due = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1
                    AND lease_until_ms <= ?1)";
         Ok(sqlx::query_scalar(due).bind(now_ms()).fetch_one(&self.readers).await?)
     }
+}
+
+/// What one look at the outbox came to.
+#[derive(Default)]
+struct Claimed {
+    job: Option<Job>,
+    dropped: Vec<Dropped>,
+}
+
+/// A row that was settled on the way.
+struct Dropped {
+    message_id: String,
+    state: &'static str,
+    why: &'static str,
+}
+
+/// Workers that look at the same time share a commit (`group.rs`), so a claim is no wait for the disk of its own.
+async fn claim(
+    write: &mut SqliteConnection,
+    lease_ms: i64,
+    head_s: Option<u64>,
+) -> Result<Outcome<Claimed>, StoreError> {
+    let mut claimed = Claimed::default();
+    while claimed.job.is_none() && claimed.dropped.len() < MOST_DROPPED {
+        let Some(row) = next_due(write).await? else { break };
+        match load(write, &row, head_s).await? {
+            Verdict::Send(job) => {
+                sqlx::query(
+                    "UPDATE deliveries SET state = 'sending', lease_until_ms = ?, attempts = attempts + 1
+                     WHERE message_id = ?",
+                )
+                .bind(now_ms().saturating_add(lease_ms))
+                .bind(&row.message_id)
+                .execute(&mut *write)
+                .await?;
+                claimed.job = Some(*job);
+            }
+            Verdict::Drop { state, why } => {
+                sqlx::query("UPDATE deliveries SET state = ?, error = ? WHERE message_id = ?")
+                    .bind(state)
+                    .bind(why)
+                    .bind(&row.message_id)
+                    .execute(&mut *write)
+                    .await?;
+                claimed.dropped.push(Dropped { message_id: row.message_id, state, why });
+            }
+        }
+    }
+    Ok(Outcome::Keep(claimed))
 }
 
 enum Verdict {
@@ -154,44 +189,44 @@ enum Verdict {
     Drop { state: &'static str, why: &'static str },
 }
 
-async fn next_due(tx: &mut Write) -> Result<Option<DueRow>, StoreError> {
+async fn next_due(write: &mut SqliteConnection) -> Result<Option<DueRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, attempts, created_at_ms,
-         expires_at_ms FROM deliveries WHERE state = 'pending' AND due_at_ms <= ?1 AND lease_until_ms <= ?1
+         expires_at_ms FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1 AND lease_until_ms <= ?1
          ORDER BY due_at_ms LIMIT 1",
     )
     .bind(now_ms())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(&mut *write)
     .await?)
 }
 
-async fn load(tx: &mut Write, row: &DueRow, head_s: Option<u64>) -> Result<Verdict, StoreError> {
+async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -> Result<Verdict, StoreError> {
     let person: PersonRow = sqlx::query_as(
         "SELECT a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms,
          c.proved_at_ms, c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
     )
     .bind(row.contact_id)
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *write)
     .await?;
-    let now_ms = if row.notice_id.is_some() { now_ms() } else { chain_time_ms(tx, head_s).await? };
+    let now_ms = if row.notice_id.is_some() { now_ms() } else { chain_time_ms(write, head_s).await? };
     if row.expires_at_ms <= now_ms {
         return Ok(Verdict::Drop { state: "expired", why: "expired" });
     }
     if person.seed_sealed.is_empty() {
-        return Ok(Verdict::Drop { state: "dead", why: "account deleted" });
+        return Ok(Verdict::Drop { state: "failed", why: "account deleted" });
     }
     if row.request_id.is_some() && person.confirmed_at_ms.is_none() {
-        return Ok(Verdict::Drop { state: "dead", why: "contact not confirmed" });
+        return Ok(Verdict::Drop { state: "failed", why: "contact not confirmed" });
     }
     let content = match (row.request_id, &row.on_chain_id, row.notice_id) {
-        (Some(request_id), Some(id), None) => load_code(tx, request_id, column::word(id, "deliveries")?).await?,
-        (None, None, Some(notice_id)) => load_notice(tx, notice_id, &person).await?,
+        (Some(request_id), Some(id), None) => load_code(write, request_id, column::word(id, "deliveries")?).await?,
+        (None, None, Some(notice_id)) => load_notice(write, notice_id, &person).await?,
         _ => return Err(StoreError::Damaged { table: "deliveries" }),
     };
     // Who was removed is told so, and nothing else.
     let told = matches!(&content, Ok(Content::Change(ChangeContent { stage: Stage::Done, .. })));
     if person.removed_at_ms.is_some() && (!told || person.address_sealed.is_empty()) {
-        return Ok(Verdict::Drop { state: "dead", why: "contact removed" });
+        return Ok(Verdict::Drop { state: "failed", why: "contact removed" });
     }
     let content = match content {
         Ok(content) => content,
@@ -212,9 +247,9 @@ async fn load(tx: &mut Write, row: &DueRow, head_s: Option<u64>) -> Result<Verdi
     })))
 }
 
-async fn chain_time_ms(tx: &mut Write, head_s: Option<u64>) -> Result<i64, StoreError> {
+async fn chain_time_ms(write: &mut SqliteConnection, head_s: Option<u64>) -> Result<i64, StoreError> {
     let applied_s: i64 = sqlx::query_scalar("SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash")
-        .fetch_one(&mut **tx)
+        .fetch_one(&mut *write)
         .await?;
     Ok(applied_s.max(head_s.map_or(0, column::signed)).saturating_mul(1_000))
 }
@@ -224,20 +259,20 @@ type Loaded = Result<Content, (&'static str, &'static str)>;
 
 /// That a request was told of a failure is not asked: what landed all the same, after a reorg, is good, and the relayer
 /// takes its word back when it sees the block. Until then a row that was dropped would stay dropped.
-async fn load_code(tx: &mut Write, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
+async fn load_code(write: &mut SqliteConnection, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
     let request: RequestRow =
         sqlx::query_as("SELECT action, reference, authorization_sealed, locked_at_ms FROM requests WHERE id = ?")
             .bind(request_id)
-            .fetch_one(&mut **tx)
+            .fetch_one(&mut *write)
             .await?;
     let landed: Option<(Vec<u8>, Vec<u8>, i64, i64)> =
         sqlx::query_as("SELECT issuer, purpose, serial, expiry FROM landings WHERE on_chain_id = ? AND request_id = ?")
             .bind(on_chain_id.as_slice())
             .bind(request_id)
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut *write)
             .await?;
     if request.locked_at_ms.is_some() {
-        return Ok(Err(("dead", "request locked")));
+        return Ok(Err(("failed", "request locked")));
     }
     let Some((issuer, purpose, serial, expiry)) = landed else { return Ok(Err(("cancelled", "off the chain"))) };
     Ok(Ok(Content::Code(CodeContent {
@@ -254,11 +289,11 @@ async fn load_code(tx: &mut Write, request_id: Uuid, on_chain_id: B256) -> Resul
     })))
 }
 
-async fn load_notice(tx: &mut Write, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
+async fn load_notice(write: &mut SqliteConnection, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
     let notice: NoticeRow =
         sqlx::query_as("SELECT kind, change_id, challenge, created_at_ms FROM notices WHERE id = ?")
             .bind(notice_id)
-            .fetch_one(&mut **tx)
+            .fetch_one(&mut *write)
             .await?;
     let challenge = column::unsigned(notice.challenge, "notices")?;
     let stage = match (notice.kind.as_str(), notice.change_id) {
@@ -272,12 +307,12 @@ async fn load_notice(tx: &mut Write, notice_id: Uuid, person: &PersonRow) -> Res
         ("change-done", Some(id)) => (Stage::Done, id),
         _ => return Err(StoreError::Damaged { table: "notices" }),
     };
-    load_change(tx, stage, challenge, notice.created_at_ms).await
+    load_change(write, stage, challenge, notice.created_at_ms).await
 }
 
 /// An announcement is pointless once its change was made or cancelled.
 async fn load_change(
-    tx: &mut Write,
+    write: &mut SqliteConnection,
     (stage, change_id): (Stage, Uuid),
     challenge: u64,
     created_at_ms: i64,
@@ -288,7 +323,7 @@ async fn load_change(
          FROM contact_changes x LEFT JOIN contacts c ON c.id = x.contact_id WHERE x.id = ?",
     )
     .bind(change_id)
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *write)
     .await?;
     if change.state != if stage == Stage::Done { "done" } else { "waiting" } {
         return Ok(Err(("cancelled", "superseded")));

@@ -1,14 +1,14 @@
 //! The outbox: what is to be sent, to whom, and whether it was. Writer: the indexer.
 //!
 //! A row is claimed under a lease (`claims.rs`), sent outside any transaction, then settled. A process that dies in
-//! between leaves the row pending: when the lease is over the same message goes out again, with the same Message-ID.
+//! between leaves the row as `sending`: when the lease is over the same message goes out again, with the same Message-ID.
 
 use alloy::primitives::B256;
 use sha2::{Digest, Sha256};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Depths, Store, StoreError, Write, column};
+use super::{Depths, Store, StoreError, Write, column, group::Outcome};
 use crate::{clock::now_ms, id::Deployment};
 
 const MESSAGE_DOMAIN: &[u8] = b"otp/message/v1\0";
@@ -40,10 +40,35 @@ impl Outbox {
     }
 }
 
+/// What a provider says later of a message that it had accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderWord {
+    /// It reached its recipient's device or mailbox.
+    Delivered,
+    /// It came back, or could not be delivered.
+    Bounced,
+}
+
+impl ProviderWord {
+    const fn state(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+        }
+    }
+
+    const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Delivered => None,
+            Self::Bounced => Some("the provider could not deliver it"),
+        }
+    }
+}
+
 /// How many messages stand where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryCount {
-    /// `pending`, `sent`, `cancelled`, `expired` or `dead`.
+    /// `queued`, `sending`, `accepted`, `delivered`, `bounced`, `failed`, `expired` or `cancelled`.
     pub state: String,
     /// Rows.
     pub count: u64,
@@ -89,18 +114,13 @@ impl Store {
         Ok(added)
     }
 
-    /// The server took the message. It counts as sent also where a reorg has cancelled it meanwhile: it is out.
+    /// The provider has the message, and calls it `provider_id` where it has a name for it.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn mark_sent(&self, message_id: &str) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        sqlx::query("UPDATE deliveries SET state = 'sent', sent_at_ms = ?, error = NULL WHERE message_id = ?")
-            .bind(now_ms())
-            .bind(message_id)
-            .execute(&mut *tx)
-            .await?;
-        Ok(tx.commit().await?)
+    pub async fn mark_accepted(&self, message_id: &str, provider_id: Option<&str>) -> Result<(), StoreError> {
+        let (message_id, provider_id) = (message_id.to_owned(), provider_id.map(str::to_owned));
+        self.group.run(move |write| Box::pin(async move { accept(write, &message_id, provider_id).await })).await
     }
 
     /// The message can be tried again from `due_at_ms` on, a notice also when it expires: then it is settled. (A code
@@ -109,32 +129,33 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn retry_delivery(&self, message_id: &str, due_at_ms: i64, why: &str) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        sqlx::query(
-            "UPDATE deliveries SET lease_until_ms = 0, error = ?2,
-             due_at_ms = CASE WHEN notice_id IS NULL THEN ?1 ELSE MIN(?1, expires_at_ms) END
-             WHERE message_id = ?3 AND state <> 'sent'",
-        )
-        .bind(due_at_ms)
-        .bind(why)
-        .bind(message_id)
-        .execute(&mut *tx)
-        .await?;
-        Ok(tx.commit().await?)
+        let (message_id, why) = (message_id.to_owned(), why.to_owned());
+        self.group.run(move |write| Box::pin(async move { retry(write, &message_id, due_at_ms, &why).await })).await
     }
 
-    /// The message will never go out. `why` carries no address.
+    /// The message will never go out. `why` carries no address. Where its request allows it, the code is due over another
+    /// channel then: true.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn mark_dead(&self, message_id: &str, why: &str) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        sqlx::query("UPDATE deliveries SET state = 'dead', error = ? WHERE message_id = ? AND state <> 'sent'")
-            .bind(why)
-            .bind(message_id)
-            .execute(&mut *tx)
-            .await?;
-        Ok(tx.commit().await?)
+    pub async fn mark_failed(&self, outbox: &Outbox, message_id: &str, why: &str) -> Result<bool, StoreError> {
+        let (outbox, message_id, why) = (outbox.clone(), message_id.to_owned(), why.to_owned());
+        self.group.run(move |write| Box::pin(async move { fail(write, &outbox, &message_id, &why).await })).await
+    }
+
+    /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
+    /// no such message, or its state was final already. After a bounce the code may be due over another channel: `true`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn report_delivery(
+        &self,
+        outbox: &Outbox,
+        message: &str,
+        word: ProviderWord,
+    ) -> Result<Option<bool>, StoreError> {
+        let (outbox, message) = (outbox.clone(), message.to_owned());
+        self.group.run(move |write| Box::pin(async move { report(write, &outbox, &message, word).await })).await
     }
 
     /// Ends every lease: for a process that starts and knows that it is the only one.
@@ -166,7 +187,7 @@ impl Store {
     /// When the store fails.
     pub async fn delivery_queue(&self) -> Result<(u64, Option<i64>), StoreError> {
         let (count, oldest): (i64, Option<i64>) =
-            sqlx::query_as("SELECT COUNT(*), MIN(created_at_ms) FROM deliveries WHERE state = 'pending'")
+            sqlx::query_as("SELECT COUNT(*), MIN(created_at_ms) FROM deliveries WHERE state IN ('queued', 'sending')")
                 .fetch_one(&self.readers)
                 .await?;
         Ok((column::unsigned(count, "deliveries")?, oldest))
@@ -177,7 +198,7 @@ impl Store {
 /// the new expiry (a reorg took the code out and it landed again); one that was sent stays sent.
 pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B256) -> Result<u64, StoreError> {
     let landing: Option<LandingRow> = sqlx::query_as(
-        "SELECT l.request_id, l.expiry, r.contact_id, c.channel FROM landings l
+        "SELECT l.request_id, l.expiry, r.contact_id, c.channel, r.fallback FROM landings l
          JOIN requests r ON r.id = l.request_id JOIN contacts c ON c.id = r.contact_id WHERE l.on_chain_id = ?",
     )
     .bind(on_chain_id.as_slice())
@@ -189,8 +210,9 @@ pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B
     let added = sqlx::query(
         "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, created_at_ms, due_at_ms,
          expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET state = 'pending', due_at_ms = excluded.due_at_ms,
-         expires_at_ms = excluded.expires_at_ms, error = NULL WHERE state IN ('pending', 'cancelled', 'expired')",
+         ON CONFLICT DO UPDATE SET state = 'queued', due_at_ms = excluded.due_at_ms,
+         expires_at_ms = excluded.expires_at_ms, error = NULL
+         WHERE state IN ('queued', 'sending', 'cancelled', 'expired')",
     )
     .bind(outbox.message_id(on_chain_id.as_slice(), &landing.channel))
     .bind(landing.request_id)
@@ -202,7 +224,158 @@ pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B
     .bind(landing.expiry.saturating_mul(1_000))
     .execute(&mut **tx)
     .await?;
-    Ok(added.rows_affected())
+    let mut due = added.rows_affected();
+    if landing.fallback {
+        due += revive_fallbacks(tx, outbox, on_chain_id, &landing).await?;
+    }
+    Ok(due)
+}
+
+/// What a code had fallen back on before a reorg took it out.
+async fn revive_fallbacks(
+    tx: &mut Write,
+    outbox: &Outbox,
+    on_chain_id: B256,
+    landing: &LandingRow,
+) -> Result<u64, StoreError> {
+    let others: Vec<String> = sqlx::query_scalar(
+        "SELECT channel FROM deliveries
+         WHERE on_chain_id = ? AND channel <> ? AND state IN ('queued', 'sending', 'cancelled', 'expired')",
+    )
+    .bind(on_chain_id.as_slice())
+    .bind(&landing.channel)
+    .fetch_all(&mut **tx)
+    .await?;
+    for channel in &others {
+        sqlx::query(
+            "UPDATE deliveries SET state = 'queued', due_at_ms = ?, expires_at_ms = ?, error = NULL
+             WHERE on_chain_id = ? AND channel = ?",
+        )
+        .bind(outbox.depths.due_at_ms(channel, now_ms()))
+        .bind(landing.expiry.saturating_mul(1_000))
+        .bind(on_chain_id.as_slice())
+        .bind(channel)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(u64::try_from(others.len()).unwrap_or_default())
+}
+
+async fn accept(
+    write: &mut SqliteConnection,
+    message_id: &str,
+    provider_id: Option<String>,
+) -> Result<Outcome<()>, StoreError> {
+    sqlx::query(
+        "UPDATE deliveries SET state = 'accepted', sent_at_ms = ?, provider_id = ?, error = NULL WHERE message_id = ?",
+    )
+    .bind(now_ms())
+    .bind(provider_id)
+    .bind(message_id)
+    .execute(write)
+    .await?;
+    Ok(Outcome::Keep(()))
+}
+
+async fn retry(
+    write: &mut SqliteConnection,
+    message_id: &str,
+    due_at_ms: i64,
+    why: &str,
+) -> Result<Outcome<()>, StoreError> {
+    sqlx::query(
+        "UPDATE deliveries SET lease_until_ms = 0, error = ?2,
+         state = CASE state WHEN 'sending' THEN 'queued' ELSE state END,
+         due_at_ms = CASE WHEN notice_id IS NULL THEN ?1 ELSE MIN(?1, expires_at_ms) END
+         WHERE message_id = ?3 AND state NOT IN ('accepted', 'delivered', 'bounced')",
+    )
+    .bind(due_at_ms)
+    .bind(why)
+    .bind(message_id)
+    .execute(write)
+    .await?;
+    Ok(Outcome::Keep(()))
+}
+
+async fn fail(
+    write: &mut SqliteConnection,
+    outbox: &Outbox,
+    message_id: &str,
+    why: &str,
+) -> Result<Outcome<bool>, StoreError> {
+    let failed = sqlx::query(
+        "UPDATE deliveries SET state = 'failed', error = ?
+         WHERE message_id = ? AND state NOT IN ('accepted', 'delivered', 'bounced', 'failed')",
+    )
+    .bind(why)
+    .bind(message_id)
+    .execute(&mut *write)
+    .await?;
+    let fell_back = failed.rows_affected() > 0 && fall_back(write, outbox, message_id).await?;
+    Ok(Outcome::Keep(fell_back))
+}
+
+async fn report(
+    write: &mut SqliteConnection,
+    outbox: &Outbox,
+    message: &str,
+    word: ProviderWord,
+) -> Result<Outcome<Option<bool>>, StoreError> {
+    let reported: Option<String> = sqlx::query_scalar(
+        "UPDATE deliveries SET state = ?1, reported_at_ms = ?2, error = ?3 WHERE (message_id = ?4 OR provider_id = ?4)
+         AND (state = 'accepted' OR (state = 'delivered' AND ?1 = 'bounced')) RETURNING message_id",
+    )
+    .bind(word.state())
+    .bind(now_ms())
+    .bind(word.reason())
+    .bind(message)
+    .fetch_optional(&mut *write)
+    .await?;
+    let Some(message_id) = reported else { return Ok(Outcome::Undo(None)) };
+    let fell_back = word == ProviderWord::Bounced && fall_back(write, outbox, &message_id).await?;
+    Ok(Outcome::Keep(Some(fell_back)))
+}
+
+/// Makes a code due at the account's next confirmed contact over a channel that it was not tried over, where its request
+/// allows that. Its message there is one of its own, and the only one (protocol.md §7.3).
+async fn fall_back(write: &mut SqliteConnection, outbox: &Outbox, message_id: &str) -> Result<bool, StoreError> {
+    let next: Option<FallbackRow> = sqlx::query_as(
+        "SELECT d.request_id, d.on_chain_id, d.expires_at_ms, c.id AS contact_id, c.channel FROM deliveries d
+         JOIN requests r ON r.id = d.request_id AND r.fallback = 1 AND r.locked_at_ms IS NULL
+         JOIN contacts c ON c.account_id = r.account_id AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
+         WHERE d.message_id = ? AND c.channel NOT IN (SELECT channel FROM deliveries WHERE on_chain_id = d.on_chain_id)
+         AND NOT EXISTS (SELECT 1 FROM switched_off WHERE scope = 'channel' AND name = c.channel)
+         ORDER BY c.confirmed_at_ms, c.id LIMIT 1",
+    )
+    .bind(message_id)
+    .fetch_optional(&mut *write)
+    .await?;
+    let Some(next) = next else { return Ok(false) };
+    let now = now_ms();
+    let added = sqlx::query(
+        "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, created_at_ms, due_at_ms,
+         expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(outbox.message_id(&next.on_chain_id, &next.channel))
+    .bind(next.request_id)
+    .bind(&next.on_chain_id)
+    .bind(next.contact_id)
+    .bind(&next.channel)
+    .bind(now)
+    .bind(outbox.depths.due_at_ms(&next.channel, now))
+    .bind(next.expires_at_ms)
+    .execute(write)
+    .await?;
+    Ok(added.rows_affected() > 0)
+}
+
+#[derive(FromRow)]
+struct FallbackRow {
+    request_id: Uuid,
+    on_chain_id: Vec<u8>,
+    expires_at_ms: i64,
+    contact_id: Uuid,
+    channel: String,
 }
 
 #[derive(FromRow)]
@@ -219,4 +392,5 @@ struct LandingRow {
     expiry: i64,
     contact_id: Uuid,
     channel: String,
+    fallback: bool,
 }

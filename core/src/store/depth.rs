@@ -81,7 +81,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn is_any_held(&self) -> Result<bool, StoreError> {
-        let held = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND due_at_ms = ?)";
+        let held = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'queued' AND due_at_ms = ?)";
         Ok(sqlx::query_scalar(held).bind(HELD_MS).fetch_one(&self.readers).await?)
     }
 
@@ -92,7 +92,7 @@ impl Store {
     pub async fn release_held(&self, channel: Channel, upto: u64) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
         let released = sqlx::query(
-            "UPDATE deliveries SET due_at_ms = ?1 WHERE state = 'pending' AND due_at_ms = ?2 AND channel = ?3
+            "UPDATE deliveries SET due_at_ms = ?1 WHERE state = 'queued' AND due_at_ms = ?2 AND channel = ?3
              AND EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id AND l.block_number <= ?4)",
         )
         .bind(now_ms())

@@ -45,6 +45,8 @@ pub struct NewRequest {
     pub authorization_sealed: Vec<u8>,
     /// Wrong digits that are evaluated, 1 to 5.
     pub max_attempts: u8,
+    /// Whether the code may go out over another channel where this one fails for good.
+    pub fallback: bool,
     /// Now, in Unix milliseconds.
     pub now_ms: i64,
     /// The account that would issue.
@@ -347,8 +349,9 @@ async fn settle_attempt(
 async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<bool, StoreError> {
     let inserted = sqlx::query(
         "INSERT INTO requests (id, account_id, session_id, contact_id, idempotency_key, body_hash, reference, purpose,
-                               action, payload_hash, authorization_sealed, created_at_ms, queued_at_ms, max_attempts)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13
+                               action, payload_hash, authorization_sealed, created_at_ms, queued_at_ms, max_attempts,
+                               fallback)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14
          WHERE NOT EXISTS (SELECT 1 FROM requests WHERE account_id = ?2 AND reference = ?7)",
     )
     .bind(new.id)
@@ -364,6 +367,7 @@ async fn insert(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<bool
     .bind(&new.authorization_sealed)
     .bind(new.now_ms)
     .bind(new.max_attempts)
+    .bind(new.fallback)
     .execute(write)
     .await?;
     Ok(inserted.rows_affected() == 1)

@@ -57,7 +57,13 @@ pub struct Issued {
 /// How the message stands.
 #[derive(Debug, Clone)]
 pub struct DeliveryFacts {
-    /// `pending`, `sent`, `cancelled`, `expired` or `dead`.
+    /// Over which channel: the contact's that was asked for, or where that failed the one that was fallen back on.
+    pub channel: Channel,
+    /// To which contact.
+    pub contact_id: Uuid,
+    /// The contact's address, sealed for `contact_id`.
+    pub address_sealed: Vec<u8>,
+    /// `queued`, `sending`, `accepted`, `delivered`, `bounced`, `failed`, `expired` or `cancelled`.
     pub state: String,
     /// How often it was tried.
     pub attempts: u32,
@@ -116,7 +122,8 @@ impl Story {
     pub fn reached(&self, head_s: u64) -> Vec<(Status, i64)> {
         let ms = |seconds: i64| seconds.saturating_mul(1_000);
         let on_chain = self.chain.issued.as_ref();
-        let sent = self.delivery.as_ref().and_then(|delivery| delivery.sent_at_ms);
+        let taken = |delivery: &&DeliveryFacts| matches!(delivery.state.as_str(), "accepted" | "delivered");
+        let sent = self.delivery.as_ref().filter(taken).and_then(|delivery| delivery.sent_at_ms);
         let late = on_chain.filter(|issued| u64::try_from(issued.expiry_s).is_ok_and(|expiry| head_s > expiry));
         let unused = self.chain.verified_at_s.is_none() && self.chain.revoked_at_s.is_none();
         let expired = late.filter(|_| unused && self.locked_at_ms.is_none());
@@ -192,7 +199,7 @@ impl Store {
         let (mut chain, mut delivery) = (ChainFacts::default(), None);
         if let Some(issuance) = &issuance {
             chain = chain_facts(&mut read, issuance).await?;
-            delivery = delivery_facts(&mut read, issuance.on_chain_id, row.channel.as_str()).await?;
+            delivery = delivery_facts(&mut read, issuance.on_chain_id).await?;
         }
         Ok(Some(Story {
             id: request_id,
@@ -314,19 +321,35 @@ async fn landing(read: &mut SqliteConnection, on_chain_id: B256) -> Result<Optio
     .transpose()
 }
 
-async fn delivery_facts(
-    read: &mut SqliteConnection,
-    on_chain_id: B256,
-    channel: &str,
-) -> Result<Option<DeliveryFacts>, StoreError> {
-    let row: Option<(String, i64, Option<i64>)> =
-        sqlx::query_as("SELECT state, attempts, sent_at_ms FROM deliveries WHERE on_chain_id = ? AND channel = ?")
-            .bind(on_chain_id.as_slice())
-            .bind(channel)
-            .fetch_optional(read)
-            .await?;
-    row.map(|(state, attempts, sent_at_ms)| {
-        Ok(DeliveryFacts { state, attempts: column::unsigned(attempts, "deliveries")?, sent_at_ms })
+/// Of several messages, which there are where channels failed, the last one.
+async fn delivery_facts(read: &mut SqliteConnection, on_chain_id: B256) -> Result<Option<DeliveryFacts>, StoreError> {
+    let row: Option<DeliveryRow> = sqlx::query_as(
+        "SELECT d.channel, d.contact_id, c.address_sealed, d.state, d.attempts, d.sent_at_ms FROM deliveries d
+         JOIN contacts c ON c.id = d.contact_id WHERE d.on_chain_id = ? ORDER BY d.created_at_ms DESC, d.rowid DESC LIMIT 1",
+    )
+    .bind(on_chain_id.as_slice())
+    .fetch_optional(read)
+    .await?;
+    row.map(|row| {
+        Ok(DeliveryFacts {
+            channel: row.channel,
+            contact_id: row.contact_id,
+            address_sealed: row.address_sealed,
+            state: row.state,
+            attempts: column::unsigned(row.attempts, "deliveries")?,
+            sent_at_ms: row.sent_at_ms,
+        })
     })
     .transpose()
+}
+
+#[derive(FromRow)]
+struct DeliveryRow {
+    #[sqlx(try_from = "String")]
+    channel: Channel,
+    contact_id: Uuid,
+    address_sealed: Vec<u8>,
+    state: String,
+    attempts: i64,
+    sent_at_ms: Option<i64>,
 }

@@ -59,7 +59,7 @@ impl Waiting {
         // Nobody was to be told of a change that was proposed while there was no confirmed contact: no row, no delay.
         let (delay_ms, told_due_at_ms): (Option<i64>, Option<i64>) = sqlx::query_as(
             "SELECT max(n.expires_at_ms - n.created_at_ms), min(d.sent_at_ms + n.expires_at_ms - n.created_at_ms)
-             FROM notices n LEFT JOIN deliveries d ON d.notice_id = n.id AND d.state = 'sent'
+             FROM notices n LEFT JOIN deliveries d ON d.notice_id = n.id AND d.state IN ('accepted', 'delivered')
              WHERE n.account_id = ? AND n.change_id = ? AND n.kind = 'change-announced'",
         )
         .bind(self.account_id)

@@ -195,7 +195,7 @@ async fn a_rebuild_exports_the_same_and_sends_nothing_again() {
         assert_eq!(site.json(&["verify"]).await.0, Some(0), "{damage}");
     }
     work_off(&worker).await;
-    assert_eq!(world.deliveries("sent").await, 1, "what was sent stays sent");
+    assert_eq!(world.deliveries("accepted").await, 1, "what was sent stays sent");
     mailbox.one(&person.address).await;
     follow(&mut world.tail(&world.chain.url)).await;
 }
@@ -212,7 +212,7 @@ async fn a_rebuild_keeps_what_is_orphaned_and_takes_no_other_chain_for_ours() {
     assert_eq!(world.deliveries("cancelled").await, 1, "its code is off the chain: {answer}");
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut world.tail(&world.chain.url)).await;
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 
     let settled = cursor(&world).await;
     assert!(world.store.set_final(&world.chain.deployment, settled).await.unwrap());
@@ -296,7 +296,7 @@ async fn what_writes_is_refused_while_a_daemon_runs_and_status_asks_it() {
         (code == Some(0)).then_some(answer)
     });
     let answer = ready.await;
-    assert_eq!((&answer["ready"], &answer["status"]["deliveries"]["sent"]), (&Value::Bool(true), &Value::from(1)));
+    assert_eq!((&answer["ready"], &answer["status"]["deliveries"]["accepted"]), (&Value::Bool(true), &Value::from(1)));
     let (_, text, _) = site.text(&["status"]).await;
     assert!(text.lines().any(|line| line.starts_with("cursor") && line.contains("number")), "{text}");
     drop(daemon);

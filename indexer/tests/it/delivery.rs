@@ -30,7 +30,7 @@ async fn a_code_on_the_chain_arrives_once_with_digits_and_a_link_that_opens() {
     let linked: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(link).unwrap()).unwrap();
     assert_eq!(linked["code"], issued.code.expose().as_str());
     assert_eq!(linked["id"], issued.id.to_string());
-    assert_eq!(world.deliveries("sent").await, 1);
+    assert_eq!(world.deliveries("accepted").await, 1);
 
     assert_eq!(tail.step().await.unwrap(), Step::Idle);
     work_off(&world.worker(mailbox.smtp_port)).await;
@@ -81,10 +81,10 @@ async fn a_mail_server_that_was_down_gets_the_message_when_it_is_back() {
     proxy.down(true);
     assert!(worker.step().await.unwrap());
     assert!(!world.progress.is_mail_up());
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
     assert!(!worker.step().await.unwrap(), "a failed message is not tried again at once");
     proxy.down(false);
-    while world.deliveries("sent").await == 0 {
+    while world.deliveries("accepted").await == 0 {
         worker.step().await.unwrap();
     }
     assert!(world.progress.is_mail_up());
@@ -100,8 +100,8 @@ async fn a_lost_answer_leads_to_the_very_same_message_again() {
     let worker = world.worker(proxy.port);
     proxy.lose_next_answer();
     assert!(worker.step().await.unwrap());
-    assert_eq!(world.deliveries("pending").await, 1);
-    while world.deliveries("sent").await == 0 {
+    assert_eq!(world.deliveries("queued").await, 1);
+    while world.deliveries("accepted").await == 0 {
         worker.step().await.unwrap();
     }
     let mails = mailbox.of(&person.address).await;
@@ -148,7 +148,7 @@ async fn a_foreign_issuer_that_copies_our_id_causes_no_message() {
 
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut tail).await;
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_code_that_is_not_the_chains_is_never_sent() {
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(mailbox.smtp_port)).await;
-    assert_eq!(world.deliveries("dead").await, 1);
+    assert_eq!(world.deliveries("failed").await, 1);
     assert!(mailbox.of(&person.address).await.is_empty());
 }
 
@@ -190,7 +190,7 @@ async fn words_that_the_action_does_not_mean_are_never_sent() {
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(1)).await;
-    assert_eq!(world.deliveries("dead").await, 1);
+    assert_eq!(world.deliveries("failed").await, 1);
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_code_expires_by_chain_time_where_the_chain_is_behind_this_servers_clo
     assert!(worker.step().await.unwrap());
     assert!(!worker.step().await.unwrap(), "a failed message is not tried again at once");
     proxy.down(false);
-    while world.deliveries("sent").await == 0 {
+    while world.deliveries("accepted").await == 0 {
         worker.step().await.unwrap();
     }
     mailbox.one(&person.address).await;
@@ -262,7 +262,7 @@ async fn a_code_that_expired_while_the_indexer_was_away_is_not_sent() {
     world.chain.ask("evm_increaseTime", serde_json::json!([601])).await;
     world.chain.mine(1).await;
     let mut tail = world.tail(&world.chain.url);
-    while world.deliveries("pending").await == 0 {
+    while world.deliveries("queued").await == 0 {
         tail.step().await.unwrap();
     }
     work_off(&world.worker(1)).await;
@@ -285,5 +285,5 @@ async fn a_locked_requests_code_is_not_sent() {
     }
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(1)).await;
-    assert_eq!(world.deliveries("dead").await, 1);
+    assert_eq!(world.deliveries("failed").await, 1);
 }

@@ -21,7 +21,7 @@ async fn a_message_waits_for_so_many_blocks_and_a_reorg_meanwhile_starts_anew() 
     settle(&mut settler).await;
     work_off(&worker).await;
     assert!(mailbox.of(&person.address).await.is_empty(), "two blocks are not three");
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 
     world.chain.reorg(3).await;
     follow(&mut tail).await;

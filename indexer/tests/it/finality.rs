@@ -66,10 +66,10 @@ async fn a_second_node_finds_what_the_first_one_hid_and_it_is_delivered() {
     world.issue_one().await;
     world.chain.mine(OPEN + 3).await;
     follow(&mut world.tail(&urls)).await;
-    assert_eq!(world.deliveries("pending").await, 0, "hidden");
+    assert_eq!(world.deliveries("queued").await, 0, "hidden");
     settle(&mut world.settler(&urls)).await;
     world.assert_as_chain().await;
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
     assert_eq!(final_number(&world).await, Some(world.chain.head().await - OPEN));
     assert!(!two.calls("eth_getLogs").is_empty());
 }
@@ -134,7 +134,7 @@ async fn a_reorg_of_what_is_final_ends_the_tail_and_undoes_nothing() {
     let error = tail.step().await.unwrap_err();
     assert!(!error.is_retryable() && error.to_string().contains("which was final"), "{error}");
     assert_eq!(world.store.cursor(&world.chain.deployment).await.unwrap(), cursor);
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 }
 
 #[tokio::test]

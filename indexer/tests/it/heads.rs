@@ -80,7 +80,7 @@ async fn an_announced_head_is_applied_long_before_the_next_poll() {
     let begun = Instant::now();
     applied(&world).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 }
 
 #[tokio::test]

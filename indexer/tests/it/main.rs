@@ -8,6 +8,7 @@ mod changes;
 mod commands;
 mod delivery;
 mod depth;
+mod fallback;
 mod finality;
 mod harness;
 mod heads;

@@ -52,7 +52,7 @@ async fn kill_minus_nine_loses_nothing_and_sends_nothing_twice() {
         people.push(world.issue_one().await.0);
     }
     let daemon = spawn(&config);
-    eventually("every message", || async { (world.deliveries("sent").await == 8).then_some(()) }).await;
+    eventually("every message", || async { (world.deliveries("accepted").await == 8).then_some(()) }).await;
     let mut ids = Vec::new();
     for person in &people {
         let mut mails = mailbox.of(&person.address).await;

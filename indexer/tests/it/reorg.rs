@@ -36,7 +36,7 @@ async fn a_reorg_before_delivery_cancels_and_the_landing_after_it_delivers_once(
     work_off(&world.worker(mailbox.smtp_port)).await;
     let mail = mailbox.one(&person.address).await;
     assert!(mail["text"].as_str().unwrap().contains(issued.code.digits().expose()));
-    assert_eq!(world.deliveries("sent").await, 1);
+    assert_eq!(world.deliveries("accepted").await, 1);
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_reorg_after_delivery_sends_nothing_again() {
     work_off(&worker).await;
     world.chain.reorg(1).await;
     follow(&mut tail).await;
-    assert_eq!(world.deliveries("sent").await, 1, "what is out stays sent");
+    assert_eq!(world.deliveries("accepted").await, 1, "what is out stays sent");
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut tail).await;
     work_off(&worker).await;
@@ -68,7 +68,7 @@ async fn a_reorg_while_the_message_is_on_its_way_counts_it_as_sent() {
     world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
     follow(&mut tail).await;
     assert!(world.store.claim_delivery(60_000, None).await.unwrap().is_none(), "the lease outlives cancel and revival");
-    world.store.mark_sent(&job.message_id).await.unwrap();
+    world.store.mark_accepted(&job.message_id, None).await.unwrap();
     world.store.release_deliveries().await.unwrap();
     assert!(world.store.claim_delivery(60_000, None).await.unwrap().is_none());
 }
@@ -113,7 +113,7 @@ async fn an_orphaned_block_that_comes_back_is_canonical_again() {
 
     follow(&mut tail).await;
     assert_eq!(world.store.events(&sets(), 10).await.unwrap(), there);
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_lower_head_alone_is_a_lag_and_takes_nothing_back() {
     assert!(tail.step().await.is_err(), "a head that was told a moment ago is not taken back");
     follow(&mut world.tail(&world.chain.url)).await;
     assert_eq!(world.store.cursor(&world.chain.deployment).await.unwrap(), cursor);
-    assert_eq!(world.deliveries("pending").await, 1);
+    assert_eq!(world.deliveries("queued").await, 1);
 }
 
 #[tokio::test]
@@ -152,18 +152,18 @@ async fn reorgs_of_every_depth_leave_what_the_chain_has_with_the_same_contents_a
         let (_, issued) = world.issue_one().await;
         world.chain.mine(depth - 1).await;
         follow(&mut tail).await;
-        let pending = world.deliveries("pending").await;
+        let pending = world.deliveries("queued").await;
         let again: &[&Issued] = if same { &[&issued] } else { &[] };
         world.chain.reorg_with(depth, again).await;
         follow(&mut tail).await;
         world.assert_as_chain().await;
         let there = u64::from(same);
-        assert_eq!(world.deliveries("pending").await, pending - 1 + there, "depth {depth}, same {same}");
+        assert_eq!(world.deliveries("queued").await, pending - 1 + there, "depth {depth}, same {same}");
         if !same {
             // The number is free again, as the contract sees it.
             world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
             follow(&mut tail).await;
-            assert_eq!(world.deliveries("pending").await, pending);
+            assert_eq!(world.deliveries("queued").await, pending);
         }
     }
     assert_eq!(world.deliveries("cancelled").await, 0);

@@ -43,6 +43,9 @@ pub(super) struct NewOtp {
     purpose: String,
     action: Option<Action>,
     contact_id: Uuid,
+    /// Left out of what a repetition is compared by where it is not set, as it was before there was one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    fallback: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,6 +112,7 @@ pub(super) async fn submit(
         contact_id: body.contact_id,
         authorization: &authorization,
         max_attempts: policy.max_attempts,
+        fallback: body.fallback,
         rules: rules(&app, &session, ip, purpose, body.contact_id).await?,
     };
     settle(&app, store(&app, &session, wanted).await?)
@@ -122,6 +126,7 @@ struct Wanted<'a> {
     contact_id: Uuid,
     authorization: &'a Authorization,
     max_attempts: u8,
+    fallback: bool,
     rules: Rules,
 }
 
@@ -162,6 +167,7 @@ async fn store(app: &App, session: &Session, wanted: Wanted<'_>) -> Result<Submi
         payload_hash: wanted.authorization.payload_hash,
         authorization_sealed,
         max_attempts: wanted.max_attempts,
+        fallback: wanted.fallback,
         now_ms: now_ms(),
         issuer: app.view.watched().issuer,
         rules: wanted.rules,

@@ -70,6 +70,10 @@ pub(super) fn shown(app: &App, session: &Session, story: &Story, status: Status)
     let history: Vec<_> =
         reached.iter().map(|(status, at_ms)| json!({ "status": status.as_str(), "at": rfc3339_ms(*at_ms) })).collect();
     let delivery = story.delivery.as_ref();
+    let (channel, contact_id, address_sealed) = match delivery {
+        Some(delivery) => (delivery.channel, delivery.contact_id, &delivery.address_sealed),
+        None => (story.channel, story.contact_id, &story.address_sealed),
+    };
     let mut body = json!({
         "id": story.id,
         "reference": story.reference,
@@ -81,9 +85,9 @@ pub(super) fn shown(app: &App, session: &Session, story: &Story, status: Status)
         "chainId": deployment.chain_id,
         "createdAt": rfc3339_ms(story.created_at_ms),
         "delivery": {
-            "channel": story.channel.as_str(),
-            "masked": masked(app, story.channel, story.contact_id, &story.address_sealed)?,
-            "state": delivery.map_or("pending", |delivery| delivery.state.as_str()),
+            "channel": channel.as_str(),
+            "masked": masked(app, channel, contact_id, address_sealed)?,
+            "state": delivery.map_or("queued", |delivery| delivery.state.as_str()),
             "attempts": delivery.map_or(0, |delivery| delivery.attempts),
         },
     });

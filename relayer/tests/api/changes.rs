@@ -40,7 +40,7 @@ impl TestApp {
         };
         self.store.enqueue_notices(&outbox).await.unwrap();
         while let Some(job) = self.store.claim_delivery(60_000, None).await.unwrap() {
-            self.store.mark_sent(&job.message_id).await.unwrap();
+            self.store.mark_accepted(&job.message_id, None).await.unwrap();
         }
     }
 

@@ -147,6 +147,7 @@ async fn a_key_is_free_again_after_a_day() {
         payload_hash: None,
         authorization_sealed: Vec::new(),
         max_attempts: 3,
+        fallback: false,
         now_ms,
         issuer: app.issuer.address(),
         rules: Rules::default(),

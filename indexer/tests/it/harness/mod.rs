@@ -40,8 +40,8 @@ use otp_core::{
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
-        Binding, Challenge, Confirmation, Delay, EventFilter, Lease, NewBatch, NewContact, NewRequest, NewSession,
-        Outbox, Rules, SignedTransaction, Store, Submission,
+        Approval, Binding, Challenge, ChangeRow, Confirmation, Delay, EventFilter, Lease, NewBatch, NewContact,
+        NewRequest, NewSession, Outbox, Rules, SignedTransaction, Store, Submission,
     },
 };
 use tempfile::TempDir;
@@ -232,25 +232,51 @@ impl World {
             expires_at_ms: now + 900_000,
         };
         assert_eq!(self.store.start_session(&session).await.unwrap(), Some(account_id));
+        assert!(self.contact(account_id, contact_id, Channel::Email, &address).await.is_none());
+        Person { wallet, address, account_id, contact_id, session_id, seed }
+    }
+
+    /// Adds an address to an account; the change that has to be approved where it has a confirmed one.
+    pub(crate) async fn contact(
+        &self,
+        account_id: Uuid,
+        contact_id: Uuid,
+        channel: Channel,
+        address: &str,
+    ) -> Option<ChangeRow> {
+        let now = now_ms();
         let contact = NewContact {
             id: contact_id,
             account_id,
-            channel: Channel::Email,
+            channel,
             address_sealed: &self.keyring.seal("contact", contact_id, address.as_bytes()).unwrap(),
             address_tag: self.keyring.tag("contact", address.as_bytes()),
             expires_at_ms: now + 600_000,
             delay: Delay { now_ms: now, delay_ms: 259_200_000 },
             mail: None,
         };
-        let started = self.store.challenge_contact(&contact).await.unwrap();
-        assert!(matches!(started, Challenge::Started { change: None, .. }), "{started:?}");
-        Person { wallet, address, account_id, contact_id, session_id, seed }
+        match self.store.challenge_contact(&contact).await.unwrap() {
+            Challenge::Started { change, .. } => change,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Approves a change as a right answer to its digits does.
+    pub(crate) async fn approve(&self, person: &Person, change: Uuid) {
+        let begun = self.store.begin_approval(person.account_id, change, now_ms()).await.unwrap();
+        let Approval::Guess { guess, .. } = begun else { panic!("{begun:?}") };
+        let whose = (person.account_id, person.session_id);
+        assert_eq!(self.store.approve_change(whose, change, guess, now_ms()).await.unwrap(), Approval::Done);
     }
 
     pub(crate) async fn confirm(&self, person: &Person) {
-        let begun = self.store.begin_confirmation(person.account_id, person.contact_id, now_ms()).await.unwrap();
+        self.confirm_contact(person, person.contact_id).await;
+    }
+
+    pub(crate) async fn confirm_contact(&self, person: &Person, contact_id: Uuid) {
+        let begun = self.store.begin_confirmation(person.account_id, contact_id, now_ms()).await.unwrap();
         let Confirmation::Guess { guess, .. } = begun else { panic!("{begun:?}") };
-        let (whose, contact_id) = ((person.account_id, person.session_id), person.contact_id);
+        let whose = (person.account_id, person.session_id);
         let done = self.store.confirm_contact(whose, contact_id, guess, now_ms()).await.unwrap();
         assert_eq!(done, Confirmation::Proved { contact_id });
     }
@@ -276,13 +302,24 @@ impl World {
 
     /// Stores a request; it waits for a number.
     pub(crate) async fn request(&self, person: &Person, authorization: &Authorization) -> Uuid {
+        self.request_to(person, person.contact_id, false, authorization).await
+    }
+
+    /// The same to another contact, with or without a way out where its channel fails.
+    pub(crate) async fn request_to(
+        &self,
+        person: &Person,
+        contact_id: Uuid,
+        fallback: bool,
+        authorization: &Authorization,
+    ) -> Uuid {
         let request_id = Uuid::now_v7();
         let plain = serde_json::to_vec(authorization).unwrap();
         let new = NewRequest {
             id: request_id,
             account_id: person.account_id,
             session_id: person.session_id,
-            contact_id: person.contact_id,
+            contact_id,
             idempotency_key: request_id.to_string(),
             body_hash: B256::ZERO,
             reference: request_id.simple().to_string()[24..].to_owned(),
@@ -291,6 +328,7 @@ impl World {
             payload_hash: authorization.payload_hash,
             authorization_sealed: self.keyring.seal("authorization", request_id, &plain).unwrap(),
             max_attempts: 3,
+            fallback,
             now_ms: now_ms(),
             issuer: Address::ZERO,
             rules: Rules::default(),

@@ -231,6 +231,7 @@ impl World {
                 payload_hash: None,
                 authorization_sealed: Vec::new(),
                 max_attempts: 3,
+                fallback: false,
                 now_ms: now_ms(),
                 issuer: Address::ZERO,
                 rules: Rules::default(),

@@ -16,6 +16,9 @@ pub struct NewOtp {
     pub action: Option<Action>,
     /// Where the message goes.
     pub contact_id: Uuid,
+    /// Whether it may go to the account's next confirmed contact of another channel where this one fails for good.
+    #[schema(default = false)]
+    pub fallback: Option<bool>,
 }
 
 /// EIP-712 types and message without a domain, or where configuration allows it the bare hash of an action.
@@ -153,7 +156,8 @@ pub struct Delivery {
     pub channel: Channel,
     /// Its address as it may be shown.
     pub masked: String,
-    /// Where it stands.
+    /// `queued`, `sending`, `accepted` (its provider has it), `delivered` or `bounced` (its provider's later word),
+    /// `failed`, `expired` or `cancelled`.
     pub state: String,
     /// How often it was tried.
     pub attempts: u64,
