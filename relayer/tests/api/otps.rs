@@ -283,3 +283,24 @@ async fn a_wallet_lists_its_own_requests_newest_first_in_pages() {
     let seen = app.get(&format!("/v1/otps/{}", made[0]), &same_wallet.token).await;
     assert_eq!((seen.status, &seen.body["attemptsLeft"]), (200, &Value::Null), "attempts are the session's own");
 }
+
+#[tokio::test]
+async fn falling_back_on_another_channel_is_asked_for_and_is_part_of_what_a_key_stands_for() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    let with = |fallback: Value| {
+        let mut body = withdrawal(contact);
+        body["fallback"] = fallback;
+        body
+    };
+    for bad in [json!("true"), json!(1), json!([]), json!({})] {
+        assert_eq!(app.submit(&person, "bad", &with(bad)).await.status, 400);
+    }
+    let accepted = app.submit(&person, "key", &with(json!(true))).await;
+    assert_eq!(accepted.status, 202, "{:?}", accepted.body);
+    assert_eq!(app.submit(&person, "key", &with(json!(true))).await.body["id"], accepted.body["id"]);
+    assert_eq!(app.submit(&person, "key", &withdrawal(contact)).await.told(), (422, "idempotency-mismatch"));
+    let plain = app.submit(&person, "plain", &withdrawal(contact)).await;
+    let same = app.submit(&person, "plain", &with(json!(false))).await;
+    assert_eq!((same.status, &same.body["id"]), (202, &plain.body["id"]), "not set is false");
+}
