@@ -4,13 +4,17 @@
 //! What the first reading missed is mended in the transaction that raises the final mark. Where the second node contradicts
 //! what is stored, one of the two is wrong and nobody can say which: the mark stays, and it is tried again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy::eips::BlockNumberOrTag;
+use alloy::{eips::BlockNumberOrTag, primitives::B256};
 use otp_core::{
     contact::Channel,
     metrics::{INDEXER_EVENTS_MENDED, INDEXER_FINAL_LAG_BLOCKS},
-    store::{Block, ChainEvent, Depth, Outbox, Second, Store, Stretch},
+    store::{Block, ChainEvent, Cursor, Depth, Outbox, Second, Store, Stretch},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +72,8 @@ pub struct Settler {
     size: Adaptive,
     safe: Tag,
     finalized: Tag,
-    /// The head at which nothing more was to be done.
-    looked_at: Option<u64>,
+    /// The head and the cursor at which nothing more was to be done.
+    looked_at: Option<(u64, Cursor)>,
 }
 
 impl Settler {
@@ -98,29 +102,37 @@ impl Settler {
         if self.source.is_alone() {
             tracing::warn!("one node is configured: final blocks are read a second time from the same one");
         }
-        let mut pause = self.config.poll;
+        let (mut pause, mut rests_until) = (self.config.poll, Instant::now());
         loop {
+            let rests = Instant::now() < rests_until;
             let step = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                step = self.step() => step,
+                step = self.step_or_release(rests) => step,
             };
-            let wait = match step {
-                Err(error) if error.is_retryable() => {
+            match step {
+                Err(error) if error.is_retryable() && !rests => {
                     tracing::warn!(%error, retry_in_ms = pause.as_millis(), "final blocks cannot be read again");
-                    let wait = pause;
+                    rests_until = Instant::now() + pause;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    wait
                 }
+                Err(error) if error.is_retryable() => {}
                 Err(error) => return Err(error.into()),
-                Ok(more) => {
-                    pause = self.config.poll;
-                    if more { Duration::ZERO } else { self.config.poll }
-                }
-            };
+                Ok(true) => continue,
+                Ok(false) if rests => {}
+                Ok(false) => pause = self.config.poll,
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(self.config.poll) => {}
             }
+        }
+    }
+
+    /// While a second reading that failed rests, messages go on: they owe nothing to it.
+    async fn step_or_release(&mut self, rests: bool) -> Result<bool, TailError> {
+        match self.progress.snapshot().head {
+            Some(head) if rests => self.release(head).await.map(|()| false),
+            _ => self.step().await,
         }
     }
 
@@ -132,14 +144,14 @@ impl Settler {
         let Snapshot { head: Some(head), cursor: Some(cursor), .. } = self.progress.snapshot() else {
             return Ok(false);
         };
-        if self.looked_at == Some(head.number) {
+        if self.looked_at == Some((head.number, cursor)) {
             return Ok(false);
         }
         self.release(head).await?;
         let catching_up = head.number.saturating_sub(cursor.number) > LINKED_BLOCKS + self.config.confirmations;
         let more = !catching_up && self.settle(head).await?;
         if !more && !catching_up {
-            self.looked_at = Some(head.number);
+            self.looked_at = Some((head.number, cursor));
         }
         Ok(more)
     }
@@ -173,10 +185,14 @@ impl Settler {
         let finalized = self.finalized.number(&self.source, head.number).await?;
         metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(last) as f64);
         let (first_reader, upto) = self.progress.reader_of(last + 1).unwrap_or((self.source.asked(), u64::MAX));
-        let Some(to) = self.store.settling(last, finalized.min(upto), self.size.blocks()).await? else {
-            return Ok(false);
-        };
         let source = self.source.beside(first_reader);
+        let upto = finalized.min(upto);
+        if self.store.settling(last, upto, self.size.blocks()).await?.is_none() {
+            return Ok(false);
+        }
+        // One node's word that a block is final would keep us from following a reorg of it.
+        let upto = source.tagged(BlockNumberOrTag::Finalized).await?.map_or(upto, |other| upto.min(other.number));
+        let Some(to) = self.store.settling(last, upto, self.size.blocks()).await? else { return Ok(false) };
         let (blocks, events) = self.read(&source, last + 1, to.number).await?;
         let links = settled.is_none_or(|settled| blocks.first().is_some_and(|b| b.parent_hash == settled.hash));
         if !links || blocks.last().map(Block::cursor) != Some(to) {
@@ -188,18 +204,21 @@ impl Settler {
             to,
             stretch: Stretch { from: last + 1, to: to.number, blocks: &blocks, events: &events },
         };
-        self.mend(&second, head).await?;
-        self.progress.forget_readers(to.number);
-        metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(to.number) as f64);
+        if self.mend(&second, head).await? {
+            self.progress.forget_readers(to.number);
+            metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(to.number) as f64);
+        }
         Ok(true)
     }
 
-    async fn mend(&self, second: &Second<'_>, head: Block) -> Result<(), TailError> {
+    /// False where something moved meanwhile: the next step looks anew.
+    async fn mend(&self, second: &Second<'_>, head: Block) -> Result<bool, TailError> {
         let stretch = &second.stretch;
         let stored = self.store.stored(stretch.from, stretch.to).await?;
         let found = stored.events(stretch);
-        let known = |block: &Block| stretch.blocks.iter().any(|other| other.hash == block.hash);
-        if !found.surplus.is_empty() || !found.differing.is_empty() || !stored.blocks.iter().all(known) {
+        let there: BTreeSet<B256> = stretch.blocks.iter().map(|block| block.hash).collect();
+        let strange = stored.blocks.iter().any(|block| !there.contains(&block.hash));
+        if strange || !found.surplus.is_empty() || !found.differing.is_empty() {
             tracing::warn!(
                 from_block = stretch.from,
                 to_block = stretch.to,
@@ -209,10 +228,8 @@ impl Settler {
             );
             return Err(DISAGREE.into());
         }
-        // Where something moved meanwhile, the next step looks anew.
-        let Some(due) = self.store.settle(&self.outbox, second, &found.missing, head.timestamp).await? else {
-            return Ok(());
-        };
+        let settled = self.store.settle(&self.outbox, second, &found.missing, head.timestamp).await?;
+        let Some(due) = settled else { return Ok(false) };
         if !found.missing.is_empty() {
             let events = u64::try_from(found.missing.len()).unwrap_or(u64::MAX);
             metrics::counter!(INDEXER_EVENTS_MENDED).increment(events);
@@ -228,7 +245,7 @@ impl Settler {
         if due > 0 {
             self.due.notify_waiters();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// As the tail does, in parts where the node finds it too large.

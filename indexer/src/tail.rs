@@ -34,6 +34,8 @@ use crate::{
 /// Within this distance of the head blocks are applied one by one; further down ranges are read.
 pub(crate) const LINKED_BLOCKS: u64 = 128;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The node that is asked may learn of an announced block a moment later than the one that announced it.
+const UNKNOWN_YET: [Duration; 2] = [Duration::from_millis(30), Duration::from_millis(100)];
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +165,14 @@ impl Tail {
     pub async fn step_to(&mut self, hash: B256) -> Result<Step, TailError> {
         let cursor = self.store.cursor(&self.config.deployment).await?;
         let Some(cursor) = cursor.filter(|_| self.config.confirmations == 0) else { return self.step().await };
-        let (header, logs) = tokio::join!(self.source.header_of(hash), self.source.logs_of(hash));
+        let (mut header, mut logs) = tokio::join!(self.source.header_of(hash), self.source.logs_of(hash));
+        for pause in UNKNOWN_YET {
+            if !matches!(header, Ok(None)) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            (header, logs) = tokio::join!(self.source.header_of(hash), self.source.logs_of(hash));
+        }
         match header? {
             Some(header) if header.block.number == cursor.number + 1 && header.block.parent_hash == cursor.hash => {
                 self.saw(header.block, cursor);

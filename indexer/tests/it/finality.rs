@@ -109,6 +109,19 @@ async fn a_second_node_that_lacks_what_is_stored_stops_the_mark_and_nothing_else
 }
 
 #[tokio::test]
+async fn one_nodes_word_alone_makes_no_block_final() {
+    let world = World::new().await;
+    let (one, two) = (world.proxy().await, world.proxy().await);
+    let urls = format!("{},{}", one.url(), two.url());
+    world.chain.mine(OPEN + 3).await;
+    let head = world.chain.ask("eth_getBlockByNumber", json!(["latest", false])).await;
+    one.inject(Fault::Result(head).on("eth_getBlockByNumber").when(|params| params[0] == "finalized"));
+    follow(&mut world.tail(&urls)).await;
+    settle(&mut world.settler(&urls)).await;
+    assert_eq!(final_number(&world).await, Some(world.chain.head().await - OPEN));
+}
+
+#[tokio::test]
 async fn the_mark_waits_for_a_second_node_that_is_away() {
     let world = World::new().await;
     let (one, two) = (world.proxy().await, world.proxy().await);
