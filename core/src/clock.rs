@@ -32,3 +32,10 @@ pub fn rfc3339_ms(unix_ms: i64) -> String {
 pub fn rfc3339_s(unix_s: i64) -> String {
     rfc3339_ms(unix_s.saturating_mul(1_000))
 }
+
+/// Unix time in milliseconds of an RFC 3339 text; what is finer is cut off.
+#[must_use]
+pub fn unix_ms(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}

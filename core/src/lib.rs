@@ -1,6 +1,7 @@
 //! What both daemons agree on.
 //!
-//! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`secret`], [`config`].
+//! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`evidence`], [`secret`],
+//! [`config`].
 //! Parts with effects: [`seal`] (keys), [`store`] (SQLite; all SQL lives there), [`chain`] (RPC), [`http`], [`metrics`],
 //! [`telemetry`].
 
@@ -12,6 +13,7 @@ pub mod code;
 pub mod config;
 pub mod contact;
 pub mod contract;
+pub mod evidence;
 pub mod failpoint;
 pub mod http;
 pub mod id;

@@ -128,6 +128,13 @@ metrics! {
     INDEXER_FINAL_LAG_BLOCKS: Gauge "otp_indexer_final_lag_blocks" Count [];
     /// Events that the first reading of a block missed, and the second one, from another node once the block was final, found.
     INDEXER_EVENTS_MENDED: Counter "otp_indexer_events_mended_total" Count [];
+    /// Entries of the evidence log.
+    EVIDENCE_ENTRIES: Gauge "otp_evidence_entries" Count [];
+    /// How long ago the evidence log was signed last.
+    EVIDENCE_HEAD_AGE_SECONDS: Gauge "otp_evidence_head_age_seconds" Seconds [];
+    /// Signed heads of the evidence log that are not exported yet, by target (`directory`).
+    EVIDENCE_EXPORT_LAG_HEADS: Gauge "otp_evidence_export_lag_heads" Count ["target"];
+
     /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, and its later word, `delivered` or `bounced`.
     DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "state"];
 }

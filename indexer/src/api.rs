@@ -1,5 +1,7 @@
 //! The read-only API for auditors, health for load balancers, and status for operators.
 
+mod evidence;
+
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
@@ -63,6 +65,8 @@ pub fn public(app: App) -> Router {
     let router = Router::new()
         .route("/v1/events", get(events))
         .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
+        .route("/v1/evidence", get(evidence::entries))
+        .route("/v1/evidence/head", get(evidence::head))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
         .with_state(app);
@@ -112,6 +116,7 @@ async fn events(State(app): State<App>, query: Result<Query<EventQuery>, QueryRe
         root: None,
         kind,
         after,
+        steps_only: false,
     };
     let found = app.store.events(&filter, PAGE).await.map_err(|e| Problem::internal(&e))?;
     let more = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);

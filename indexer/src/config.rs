@@ -20,7 +20,7 @@ use otp_core::{
 };
 use url::{Host, Url};
 
-use crate::mail::plain;
+use crate::{evidence::EvidenceConfig, mail::plain};
 
 const PREFIX: &str = "OTP_INDEXER";
 const PORTS: Ports =
@@ -41,6 +41,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How messages are worked off.
     pub delivery: DeliveryConfig,
+    /// The evidence log.
+    pub evidence: EvidenceConfig,
     /// `tracing` filter.
     pub log_filter: String,
 }
@@ -180,6 +182,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let http = read_http(reader);
     let mail = read_mail(reader);
     let delivery = read_delivery(reader);
+    let evidence = EvidenceConfig::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
         chain: chain?,
@@ -188,6 +191,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         http: http?,
         mail: mail?,
         delivery: delivery?,
+        evidence: evidence?,
         log_filter: log_filter?,
     })
 }

@@ -2,12 +2,14 @@
 //! for in one transaction, and sends each code once its commitment stands on the canonical chain.
 
 pub mod api;
+pub mod audit;
 pub mod channel;
 pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod decode;
 pub mod deliver;
+pub mod evidence;
 pub mod finality;
 pub mod heads;
 pub mod keys;

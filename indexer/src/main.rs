@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use indexer::{
+    audit,
     commands::{self, Operation},
     config::Config,
     run,
@@ -34,6 +35,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check an exported evidence log: its hashes, its signatures, and every entry against the chain. Needs no access to
+    /// the database. Exit codes: 0 good, 1 findings, 2 not everything could be checked
+    Audit(audit::Options),
     #[command(flatten)]
     Operate(Operation),
 }
@@ -49,5 +53,6 @@ fn main() -> ExitCode {
             cli::check("indexer", &faults, json)
         }
         Command::Operate(operation) => commands::run(operation),
+        Command::Audit(options) => audit::run(&options),
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     channel::{Channels, email::Email},
     config::Config,
     deliver::{self, Worker},
+    evidence::{self, Notary},
     finality::Settler,
     heads::Heads,
     keys, lock,
@@ -68,6 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
     spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
+    spawn_evidence(&mut tasks, &config, &shared.store, shutdown.clone());
     tasks.spawn("metrics", recorder.keep(shutdown.clone()));
     let store = shared.store.clone();
     spawn_workers(&mut tasks, config, shared, shutdown)?;
@@ -104,6 +106,20 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
         Ok(())
     });
     Ok(())
+}
+
+fn spawn_evidence(tasks: &mut Tasks, config: &Config, store: &Store, shutdown: CancellationToken) {
+    let (chain, keys, config) = (config.chain.clone(), config.keys.clone(), config.evidence.clone());
+    let store = store.clone();
+    tasks.spawn("evidence", async move {
+        // Its own ring: all that it takes is a sub-key, which is the same for the life of the deployment.
+        let keyring = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            keyring = keys::wait(&store, &keys) => Arc::new(keyring?),
+        };
+        let key = evidence::ensure_key(&store, chain.deployment, chain.deployment_block, &config).await?;
+        Notary::new(store, chain.deployment, keyring, key, config).run(shutdown).await
+    });
 }
 
 fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: CancellationToken) -> anyhow::Result<()> {

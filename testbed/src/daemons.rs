@@ -59,7 +59,10 @@ impl Setting<'_> {
         let text = format!(
             "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
              admin_token_file = {token:?}\npublic_url = \"{public}\"\n\
-             [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n",
+             [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n\
+             [evidence]\nkey_file = {key:?}\ndirectory = {evidence:?}\nhead_seconds = 1\n",
+            key = self.data("evidence.key"),
+            evidence = self.data("evidence"),
             shared = self.shared(&format!("deployment_block = {}\n", self.deployment.deployment_block)),
             token = self.data("indexer-admin.token"),
             listen = loopback(self.ports.indexer()),

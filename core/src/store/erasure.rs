@@ -66,7 +66,7 @@ impl Store {
 
     /// Folds the write-ahead log into the file and empties it, where it may hold what was erased. While somebody reads,
     /// that cannot be done: then it is the next round's.
-    async fn empty_log(&self) -> Result<(), StoreError> {
+    pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
         if self.log_holds_erased.load(Ordering::Acquire) {
             let mut writer = self.writer.acquire().await?;
             let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;

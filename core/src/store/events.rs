@@ -2,7 +2,7 @@
 //! is `chain.rs`.
 
 use alloy::primitives::{Address, B256};
-use sqlx::{FromRow, QueryBuilder, Sqlite};
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{ChainEvent, EventKind, Facts, Place, Store, StoreError, column};
 
@@ -26,6 +26,8 @@ pub struct EventFilter {
     pub issuer: Option<Address>,
     /// Only events after this block number and log index.
     pub after: Option<(u64, u64)>,
+    /// Without batches' own events, whose facts each of their codes repeats.
+    pub steps_only: bool,
 }
 
 impl Store {
@@ -34,33 +36,45 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn events(&self, filter: &EventFilter, limit: u32) -> Result<Vec<ChainEvent>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
-        if let Some(from) = filter.from {
-            query.push(" AND block_number >= ").push_bind(column::signed(from));
-        }
-        if let Some(to) = filter.to {
-            query.push(" AND block_number <= ").push_bind(column::signed(to));
-        }
-        if let Some(id) = filter.on_chain_id {
-            query.push(" AND on_chain_id = ").push_bind(id.to_vec());
-        }
-        if let Some(root) = filter.root {
-            query.push(" AND root = ").push_bind(root.to_vec());
-        }
-        if let Some(kind) = filter.kind {
-            query.push(" AND kind = ").push_bind(kind.name());
-        }
-        if let Some(issuer) = filter.issuer {
-            query.push(" AND issuer = ").push_bind(issuer.to_vec());
-        }
-        if let Some((block_number, log_index)) = filter.after {
-            query.push(" AND (block_number, log_index) > (").push_bind(column::signed(block_number));
-            query.push(", ").push_bind(column::signed(log_index)).push(")");
-        }
-        query.push(" ORDER BY block_number, log_index LIMIT ").push_bind(limit);
-        let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.readers).await?;
-        rows.into_iter().map(EventRow::read).collect()
+        select(&mut *self.readers.acquire().await?, filter, limit).await
     }
+}
+
+/// [`Store::events`], also inside a transaction.
+pub(super) async fn select(
+    connection: &mut SqliteConnection,
+    filter: &EventFilter,
+    limit: u32,
+) -> Result<Vec<ChainEvent>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+    if let Some(from) = filter.from {
+        query.push(" AND block_number >= ").push_bind(column::signed(from));
+    }
+    if let Some(to) = filter.to {
+        query.push(" AND block_number <= ").push_bind(column::signed(to));
+    }
+    if let Some(id) = filter.on_chain_id {
+        query.push(" AND on_chain_id = ").push_bind(id.to_vec());
+    }
+    if let Some(root) = filter.root {
+        query.push(" AND root = ").push_bind(root.to_vec());
+    }
+    if let Some(kind) = filter.kind {
+        query.push(" AND kind = ").push_bind(kind.name());
+    }
+    if let Some(issuer) = filter.issuer {
+        query.push(" AND issuer = ").push_bind(issuer.to_vec());
+    }
+    if let Some((block_number, log_index)) = filter.after {
+        query.push(" AND (block_number, log_index) > (").push_bind(column::signed(block_number));
+        query.push(", ").push_bind(column::signed(log_index)).push(")");
+    }
+    if filter.steps_only {
+        query.push(" AND kind <> 'otp-batch-set'");
+    }
+    query.push(" ORDER BY block_number, log_index LIMIT ").push_bind(limit);
+    let rows: Vec<EventRow> = query.build_query_as().fetch_all(connection).await?;
+    rows.into_iter().map(EventRow::read).collect()
 }
 
 #[derive(FromRow)]

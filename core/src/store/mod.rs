@@ -16,6 +16,7 @@ mod deliveries;
 mod depth;
 mod erasure;
 mod events;
+mod evidence;
 mod finality;
 mod group;
 mod guesses;
@@ -49,8 +50,8 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, finality::*, guesses::*, issuance::*, mend::*, reports::*, requests::*,
-    resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
+    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, issuance::*, mend::*, reports::*,
+    requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
 };
 use self::{group::Group, rules::QueueBound};
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Chain, World, follow};
 
-async fn serve(world: &World) -> (String, String) {
+pub(crate) async fn serve(world: &World) -> (String, String) {
     let app = App {
         store: world.store.clone(),
         deployment: world.chain.deployment,

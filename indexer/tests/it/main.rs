@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod api;
+mod audit_files;
 mod changes;
 mod commands;
 mod delivery;
 mod depth;
+mod evidence;
 mod fallback;
 mod finality;
 mod harness;

@@ -143,7 +143,8 @@ impl World {
              public_url = 'http://127.0.0.1:8090'\n\
              [mail]\nsmtp_host = '127.0.0.1'\nsmtp_port = {smtp_port}\nsecurity = 'none'\n\
              from = 'Codes <codes@otp.example>'\ntimeout_ms = 3000\n\
-             [delivery]\nretry_first_ms = 250\nretry_most_ms = 400\n",
+             [delivery]\nretry_first_ms = 250\nretry_most_ms = 400\n\
+             [evidence]\nkey_file = '{path}/evidence.key'\nhead_seconds = 1\n",
             self.chain.deployment_block,
             free_port(),
             free_port(),
