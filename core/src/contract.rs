@@ -22,6 +22,21 @@ mod vault {
     );
 }
 
+/// Events of the proxy before the contract (ERC-1967), which the contract's own interface does not have.
+pub mod proxy {
+    use alloy::{primitives::B256, sol, sol_types::SolEvent};
+
+    sol! {
+        event Upgraded(address indexed implementation);
+        event AdminChanged(address previousAdmin, address newAdmin);
+        event BeaconUpgraded(address indexed beacon);
+    }
+
+    /// First topics.
+    pub const TOPICS: [B256; 3] =
+        [Upgraded::SIGNATURE_HASH, AdminChanged::SIGNATURE_HASH, BeaconUpgraded::SIGNATURE_HASH];
+}
+
 /// The most codes that one issuance holds: two bits each in the 160 bits of a batch's slot.
 pub const MAX_BATCH: usize = 80;
 

@@ -135,6 +135,8 @@ metrics! {
     /// Signed heads of the evidence log that are not exported yet, by target (`directory`).
     EVIDENCE_EXPORT_LAG_HEADS: Gauge "otp_evidence_export_lag_heads" Count ["target"];
 
+    /// Logs of the contract that were stored and not understood: of a topic that the interface does not have (`unknown`), or no log that the contract can have written (`malformed`).
+    INDEXER_ODD_LOGS: Counter "otp_indexer_odd_logs_total" Count ["kind"];
     /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, and its later word, `delivered` or `bounced`.
     DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "state"];
 }

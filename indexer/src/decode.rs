@@ -1,9 +1,9 @@
-//! From a block's logs to its events. A log that is not what the contract's interface says ends the tail: to go on would
-//! be to guess.
+//! From a block's logs to its events. A log that is not what the contract's interface says is either a node's fault, and
+//! is asked for again, or the contract's: then it is stored as what it is, and nothing follows from it.
 
 use alloy::{primitives::B256, rpc::types::Log, sol_types::SolEventInterface};
 use otp_core::{
-    contract::{MAX_BATCH, OtpVerifier::OtpVerifierEvents as Event},
+    contract::{MAX_BATCH, OtpVerifier::OtpVerifierEvents as Event, proxy},
     store::{Block, ChainEvent, EventKind, Facts, Place},
 };
 
@@ -18,7 +18,7 @@ pub enum DecodeError {
         /// The log at which it was seen.
         log_index: u64,
     },
-    /// A log that the contract cannot have written.
+    /// A log that the contract, as we know it, cannot have written.
     #[error("log {log_index} of block {block} is no event of this contract's interface: {why}")]
     Malformed {
         /// The block.
@@ -28,6 +28,53 @@ pub enum DecodeError {
         /// What is wrong.
         why: &'static str,
     },
+    /// The node does not say where a log stands.
+    #[error("a log of block {block} has no place")]
+    Unplaced {
+        /// The block.
+        block: B256,
+    },
+}
+
+/// Decodes the verifier's logs of one block, given in order. Events that this system does not follow are left out; those
+/// that the interface does not have are [`EventKind::Unknown`].
+///
+/// # Errors
+/// [`DecodeError`]: the logs are to be read again in another way.
+pub fn events(block: &Block, logs: &[Log]) -> Result<Vec<ChainEvent>, DecodeError> {
+    let mut reading = Reading::default();
+    for log in logs {
+        let place = place(block, log)?;
+        reading.take(place, log)?;
+    }
+    match (reading.open, logs.last()) {
+        (Some(_), Some(last)) => {
+            Err(DecodeError::Gap { block: block.hash, log_index: last.log_index.unwrap_or_default() })
+        }
+        _ => Ok(reading.events),
+    }
+}
+
+/// As [`events`], where it is certain that these are the block's logs: what does not decode, or belongs to no batch, is
+/// [`EventKind::Malformed`].
+///
+/// # Errors
+/// [`DecodeError::Unplaced`]
+pub fn events_as_they_are(block: &Block, logs: &[Log]) -> Result<Vec<ChainEvent>, DecodeError> {
+    let mut reading = Reading::default();
+    for log in logs {
+        let place = place(block, log)?;
+        let mut outcome = reading.take(place, log);
+        // A batch that broke off hides nothing of what comes after it.
+        if matches!(outcome, Err(DecodeError::Gap { .. })) && reading.open.take().is_some() {
+            outcome = reading.take(place, log);
+        }
+        if let Err(error) = outcome {
+            tracing::warn!(%error, tx_hash = %place.tx_hash, "a log was stored that nobody understands");
+            reading.events.push(ChainEvent { place, kind: EventKind::Malformed, facts: Facts::default() });
+        }
+    }
+    Ok(reading.events)
 }
 
 /// A batch whose ids are being read.
@@ -38,23 +85,26 @@ struct OpenBatch {
     end: u64,
 }
 
-/// Decodes the verifier's logs of one block, given in order. Events that this system does not follow are left out.
-///
-/// # Errors
-/// [`DecodeError`].
-pub fn events(block: &Block, logs: &[Log]) -> Result<Vec<ChainEvent>, DecodeError> {
-    let mut events = Vec::with_capacity(logs.len());
-    let mut open: Option<OpenBatch> = None;
-    for log in logs {
-        let place = place(block, log)?;
-        let malformed = |why| DecodeError::Malformed { block: block.hash, log_index: place.log_index, why };
-        let gap = DecodeError::Gap { block: block.hash, log_index: place.log_index };
-        let Some(topic) = log.topic0() else { return Err(malformed("it has no topic")) };
-        if !Event::SELECTORS.contains(&topic.0) {
-            continue;
+#[derive(Default)]
+struct Reading {
+    events: Vec<ChainEvent>,
+    open: Option<OpenBatch>,
+}
+
+impl Reading {
+    /// Nothing changes where it fails.
+    fn take(&mut self, place: Place, log: &Log) -> Result<(), DecodeError> {
+        let (block, log_index) = (place.block_hash, place.log_index);
+        let malformed = |why| DecodeError::Malformed { block, log_index, why };
+        let gap = DecodeError::Gap { block, log_index };
+        if !log.topic0().is_some_and(|topic| Event::SELECTORS.contains(&topic.0)) {
+            if !log.topic0().is_some_and(|topic| proxy::TOPICS.contains(topic)) {
+                self.events.push(ChainEvent { place, kind: EventKind::Unknown, facts: Facts::default() });
+            }
+            return Ok(());
         }
         let event = Event::decode_log(&log.inner).map_err(|_| malformed("it does not decode"))?.data;
-        if open.is_some() && !matches!(event, Event::OtpSet(_)) {
+        if self.open.is_some() && !matches!(event, Event::OtpSet(_)) {
             return Err(gap);
         }
         let found = match event {
@@ -62,11 +112,11 @@ pub fn events(block: &Block, logs: &[Log]) -> Result<Vec<ChainEvent>, DecodeErro
                 let facts = batch_facts(&batch).ok_or_else(|| malformed("numbers out of bounds"))?;
                 let first = facts.first.unwrap_or_default();
                 let end = first + facts.size.unwrap_or_default();
-                open = Some(OpenBatch { tx_hash: place.tx_hash, facts: facts.clone(), next: first, end });
+                self.open = Some(OpenBatch { tx_hash: place.tx_hash, facts: facts.clone(), next: first, end });
                 Some((EventKind::BatchSet, facts))
             }
             Event::OtpSet(set) => {
-                let Some(batch) = open.as_mut() else { return Err(gap) };
+                let Some(batch) = self.open.as_mut() else { return Err(gap) };
                 let belongs = batch.tx_hash == place.tx_hash && batch.facts.root == Some(set.root);
                 if !belongs || u64::try_from(set.serial) != Ok(batch.next) {
                     return Err(gap);
@@ -74,25 +124,20 @@ pub fn events(block: &Block, logs: &[Log]) -> Result<Vec<ChainEvent>, DecodeErro
                 let facts = Facts { on_chain_id: Some(set.id), serial: Some(batch.next), ..batch.facts.clone() };
                 batch.next += 1;
                 if batch.next == batch.end {
-                    open = None;
+                    self.open = None;
                 }
                 Some((EventKind::Set, facts))
             }
             other => other_facts(other),
         };
-        events.extend(found.map(|(kind, facts)| ChainEvent { place, kind, facts }));
-    }
-    match (open, logs.last()) {
-        (Some(_), Some(last)) => {
-            Err(DecodeError::Gap { block: block.hash, log_index: last.log_index.unwrap_or_default() })
-        }
-        _ => Ok(events),
+        self.events.extend(found.map(|(kind, facts)| ChainEvent { place, kind, facts }));
+        Ok(())
     }
 }
 
 fn place(block: &Block, log: &Log) -> Result<Place, DecodeError> {
     let (Some(tx_hash), Some(log_index)) = (log.transaction_hash, log.log_index) else {
-        return Err(DecodeError::Malformed { block: block.hash, log_index: 0, why: "it has no place" });
+        return Err(DecodeError::Unplaced { block: block.hash });
     };
     Ok(Place { block_hash: block.hash, block_number: block.number, timestamp: block.timestamp, tx_hash, log_index })
 }
@@ -240,5 +285,49 @@ mod tests {
         .encode_log_data();
         data.data = vec![1, 2, 3].into();
         assert!(matches!(events(&BLOCK, &logs(vec![data])), Err(DecodeError::Malformed { .. })));
+    }
+
+    fn kinds(read: &[ChainEvent]) -> Vec<&'static str> {
+        read.iter().map(|event| event.kind.name()).collect()
+    }
+
+    #[test]
+    fn what_is_certain_and_makes_no_sense_is_kept_and_hides_nothing_after_it() {
+        let mut strange = batch(0, 1).encode_log_data();
+        strange.data = vec![1].into();
+        let given = logs(vec![
+            set(0xf, 9).encode_log_data(),
+            batch(4, 2).encode_log_data(),
+            set(0xa, 4).encode_log_data(),
+            batch(6, 1).encode_log_data(),
+            set(0xb, 6).encode_log_data(),
+            strange,
+            batch(7, 0).encode_log_data(),
+            batch(8, 1).encode_log_data(),
+            set(0xc, 8).encode_log_data(),
+        ]);
+        assert!(events(&BLOCK, &given).is_err());
+        let read = events_as_they_are(&BLOCK, &given).unwrap();
+        let (batch, set, odd) = ("otp-batch-set", "otp-set", "malformed");
+        assert_eq!(kinds(&read), [odd, batch, set, batch, set, odd, odd, batch, set]);
+        assert_eq!(read[8].facts.on_chain_id, Some(B256::repeat_byte(0xc)));
+        assert_eq!(read[0].facts, Facts::default(), "nothing follows from what makes no sense");
+    }
+
+    #[test]
+    fn an_event_of_a_later_contract_is_kept_and_the_proxys_own_are_passed_over() {
+        let later = alloy::primitives::LogData::new_unchecked(vec![B256::repeat_byte(0x44)], vec![1, 2].into());
+        let bare = alloy::primitives::LogData::new_unchecked(Vec::new(), vec![3].into());
+        let upgraded = proxy::Upgraded { implementation: Address::ZERO }.encode_log_data();
+        let given = logs(vec![upgraded, batch(4, 1).encode_log_data(), later, set(0xa, 4).encode_log_data(), bare]);
+        let read = events(&BLOCK, &given).unwrap();
+        assert_eq!(kinds(&read), ["otp-batch-set", "unknown", "otp-set", "unknown"]);
+    }
+
+    #[test]
+    fn a_log_without_a_place_is_the_nodes_fault() {
+        let mut given = logs(vec![batch(4, 1).encode_log_data()]);
+        given[0].transaction_hash = None;
+        assert_eq!(events_as_they_are(&BLOCK, &given), Err(DecodeError::Unplaced { block: BLOCK.hash }));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, BloomInput},
+    primitives::{Address, B256, Bloom, BloomInput},
     providers::Provider,
     rpc::{
         client::{BatchRequest, Waiter},
@@ -46,7 +46,7 @@ pub enum ReadError {
     /// Answers that do not fit together: the node lags, or the chain moved while it was read.
     #[error("{0}")]
     Inconsistent(&'static str),
-    /// Logs that no reading makes sense of.
+    /// Logs that cannot be the block's.
     #[error(transparent)]
     Decode(#[from] DecodeError),
 }
@@ -55,7 +55,10 @@ impl ReadError {
     /// Whether asking again can help.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        !matches!(self, Self::Decode(_))
+        // What the contract wrote is read as it is: what is left is the node's fault, and nodes change.
+        match self {
+            Self::Rpc(_) | Self::Inconsistent(_) | Self::Decode(_) => true,
+        }
     }
 }
 
@@ -226,8 +229,9 @@ impl Source {
         Ok(logs)
     }
 
-    /// Decodes a block's logs. Where the header's bloom or the events themselves show that logs are missing, the block's
-    /// receipts are asked for; if these have no more, the bloom spoke of somebody else.
+    /// Decodes a block's logs. Where the header's bloom or the events themselves show that logs are missing or are not the
+    /// contract's, the block's receipts are asked for. If these have no more, the bloom spoke of somebody else; if they
+    /// make no more sense, here nor at another node, the contract has written it.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -235,25 +239,50 @@ impl Source {
         logs.sort_by_key(|log| log.log_index);
         self.check(&header.block, &logs)?;
         let hidden = logs.is_empty() && header.bloom.contains_input(BloomInput::Raw(self.verifier.as_slice()));
-        if !hidden {
-            match decode::events(&header.block, &logs) {
-                Err(DecodeError::Gap { .. }) => {}
-                settled => return Ok(settled?),
-            }
+        if !hidden && let Ok(events) = decode::events(&header.block, &logs) {
+            return Ok(events);
         }
         tracing::debug!(block = header.block.number, "logs seem to be missing: asking for receipts");
+        let asked = self.asked();
         let logs = self.logs_from_receipts(header).await?;
-        self.check(&header.block, &logs)?;
-        Ok(decode::events(&header.block, &logs)?)
+        let error = match decode::events(&header.block, &logs) {
+            Ok(events) => return Ok(events),
+            Err(error) => error,
+        };
+        // Where no other node answers, this one is believed until the block is read again when it is final.
+        if !self.is_alone()
+            && let Ok(others) = self.beside(asked).logs_from_receipts(header).await
+        {
+            if let Ok(events) = decode::events(&header.block, &others) {
+                return Ok(events);
+            }
+            if others.iter().map(|log| &log.inner).ne(logs.iter().map(|log| &log.inner)) {
+                return Err(error.into());
+            }
+        }
+        Ok(decode::events_as_they_are(&header.block, &logs)?)
     }
 
+    /// The verifier's logs by the block's receipts, which are all there: their logs make the header's bloom, unless it is
+    /// a chain that makes none.
     async fn logs_from_receipts(&self, header: &Header) -> Result<Vec<Log>, ReadError> {
         let receipts = self.node.get_block_receipts(header.block.hash.into()).await?.ok_or(RpcError::NullResp)?;
         if receipts.len() != header.transactions {
             return Err(ReadError::Inconsistent("the node has not all receipts of a block"));
         }
         let logs = receipts.into_iter().flat_map(|receipt| receipt.inner.into_receipt().logs);
-        Ok(logs.filter(|log| log.address() == self.verifier).collect())
+        let (mut bloom, mut ours) = (Bloom::ZERO, Vec::new());
+        for log in logs {
+            bloom.accrue_log(&log.inner);
+            if log.address() == self.verifier {
+                ours.push(log);
+            }
+        }
+        if !header.bloom.is_zero() && bloom != header.bloom {
+            return Err(ReadError::Inconsistent("the node has not all logs of a block in its receipts"));
+        }
+        self.check(&header.block, &ours)?;
+        Ok(ours)
     }
 
     fn check(&self, block: &Block, logs: &[Log]) -> Result<(), ReadError> {

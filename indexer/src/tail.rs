@@ -15,7 +15,10 @@ mod range;
 use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
-use otp_core::store::{Block, ChainEvent, Cursor, Outbox, Store, StoreError};
+use otp_core::{
+    metrics::INDEXER_ODD_LOGS,
+    store::{Block, ChainEvent, Cursor, EventKind, Outbox, Store, StoreError},
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -116,7 +119,7 @@ impl Tail {
     /// Steps until `shutdown`: at once, then at every interval, and whenever `heads` announces one.
     ///
     /// # Errors
-    /// What waiting cannot mend: the database, a log that makes no sense, a reorg beyond everything stored.
+    /// What waiting cannot mend: the database, a reorg beyond everything stored.
     pub async fn run(mut self, mut heads: Heads, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut pause = self.config.poll;
         let mut announced = None;
@@ -276,6 +279,7 @@ impl Tail {
 
     async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
         let due = self.store.apply(&self.outbox, from, blocks, events).await?.ok_or_else(moved)?;
+        count_odd(events);
         if let Some(last) = blocks.last() {
             self.progress.was_read(last.number, self.source.asked());
             self.progress.stands_at(last.cursor());
@@ -285,6 +289,12 @@ impl Tail {
             self.due.notify_waiters();
         }
         Ok(Step::Applied)
+    }
+}
+
+fn count_odd(events: &[ChainEvent]) {
+    for event in events.iter().filter(|event| matches!(event.kind, EventKind::Unknown | EventKind::Malformed)) {
+        metrics::counter!(INDEXER_ODD_LOGS, "kind" => event.kind.name()).increment(1);
     }
 }
 

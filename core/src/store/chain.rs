@@ -59,11 +59,24 @@ pub enum EventKind {
     BatchRevoked,
     /// `PolicySet`
     PolicySet,
+    /// A log whose topic the interface does not have, as of a contract that was upgraded.
+    Unknown,
+    /// A log of a known topic that the contract, as we know it, cannot have written.
+    Malformed,
 }
 
 impl EventKind {
-    const ALL: [Self; 7] =
-        [Self::BatchSet, Self::Set, Self::Verified, Self::Consumed, Self::Revoked, Self::BatchRevoked, Self::PolicySet];
+    const ALL: [Self; 9] = [
+        Self::BatchSet,
+        Self::Set,
+        Self::Verified,
+        Self::Consumed,
+        Self::Revoked,
+        Self::BatchRevoked,
+        Self::PolicySet,
+        Self::Unknown,
+        Self::Malformed,
+    ];
 
     /// The name in the table and in the API.
     #[must_use]
@@ -76,6 +89,8 @@ impl EventKind {
             Self::Revoked => "otp-revoked",
             Self::BatchRevoked => "otp-batch-revoked",
             Self::PolicySet => "policy-set",
+            Self::Unknown => "unknown",
+            Self::Malformed => "malformed",
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod audit_files;
+mod bad_input;
 mod changes;
 mod commands;
 mod delivery;
