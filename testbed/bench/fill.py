@@ -1,5 +1,6 @@
 """Fills a store: fill.py DATABASE COUNT copies a delivered request, its code on the chain and its delivery, until COUNT
-requests are stored. Both daemons must be down. The copies have ids of their own and are settled, as old requests are.
+requests are stored; with `chain` after it, the code on the chain and the delivery alone, until COUNT events are. Both
+daemons must be down. The copies have ids of their own and are settled, as old requests are.
 """
 
 import os
@@ -42,6 +43,7 @@ def templates(database):
         "requests": Template(database, "requests", "id = ?", issuance["request_id"]),
         "batches": Template(database, "batches", "id = ?", issuance["batch_id"]),
         "calls": Template(database, "calls", "id = ?", issuance["batch_id"]),
+        "blocks": Template(database, "blocks", "canonical = 1"),
         "events": Template(database, "events", "kind = 'otp-set' AND on_chain_id = ?", issuance["on_chain_id"]),
     }
 
@@ -81,20 +83,40 @@ def add(database, rows, batch_id, number, size):
     )
 
 
+def add_to_chain(database, rows, number, size):
+    block = os.urandom(32)
+    ids = [os.urandom(32) for _ in range(size)]
+    root, place = os.urandom(32), {"block_hash": block, "block_number": 0}
+    rows["blocks"].copy(database, [{"hash": block, "number": 0}])
+    rows["events"].copy(
+        database,
+        [
+            {**place, "log_index": index, "on_chain_id": code, "root": root, "serial": FIRST_SERIAL + number * BATCH + index}
+            for index, code in enumerate(ids)
+        ],
+    )
+    rows["deliveries"].copy(database, [{"message_id": f"copy-{code.hex()}", "on_chain_id": code} for code in ids])
+
+
 def main():
-    if len(sys.argv) != 3:
-        sys.exit("usage: fill.py DATABASE COUNT")
+    if len(sys.argv) not in (3, 4) or sys.argv[3:] not in ([], ["chain"]):
+        sys.exit("usage: fill.py DATABASE COUNT [chain]")
     database = sqlite3.connect(sys.argv[1], isolation_level=None)
     database.execute("PRAGMA foreign_keys = ON")
     database.execute("PRAGMA synchronous = OFF")
     rows = templates(database)
-    missing = int(sys.argv[2]) - database.execute("SELECT count(*) FROM requests").fetchone()[0]
+    chain_alone = len(sys.argv) == 4
+    counted = "events" if chain_alone else "requests"
+    missing = int(sys.argv[2]) - database.execute(f"SELECT count(*) FROM {counted}").fetchone()[0]
     start = database.execute("SELECT max(id) FROM calls").fetchone()[0] + 1
     number = 0
     database.execute("BEGIN IMMEDIATE")
     while missing > 0:
         size = min(BATCH, missing)
-        add(database, rows, start + number, start + number, size)
+        if chain_alone:
+            add_to_chain(database, rows, start + number, size)
+        else:
+            add(database, rows, start + number, start + number, size)
         missing -= size
         number += 1
         if number % 500 == 0:

@@ -55,7 +55,7 @@ impl Setting<'_> {
     }
 
     /// The indexer, with the mailbox as its SMTP server.
-    pub(crate) fn indexer(&self) -> Result<Service> {
+    pub(crate) fn indexer(&self, env: Vec<(&'static str, String)>) -> Result<Service> {
         let text = format!(
             "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
              admin_token_file = {token:?}\npublic_url = \"{public}\"\n\
@@ -71,7 +71,7 @@ impl Setting<'_> {
             public = ports::http(self.ports.relayer())?,
             smtp = self.smtp_port,
         );
-        self.service("indexer", "run", &text, Vec::new(), self.ports.indexer())
+        self.service("indexer", "run", &text, env, self.ports.indexer())
     }
 
     /// Debug's escapes are those of a TOML string, quotes included, for any path that is text without control characters.

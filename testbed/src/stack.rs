@@ -50,6 +50,10 @@ pub struct Options {
     pub smtp_port: Option<u16>,
     /// More of the relayer's configuration, as environment variables.
     pub relayer_env: Vec<(&'static str, String)>,
+    /// More of the indexer's.
+    pub indexer_env: Vec<(&'static str, String)>,
+    /// Whether heads are announced to the indexer by WebSocket too; else it polls.
+    pub indexer_by_socket: bool,
 }
 
 /// Where a stack's issuing key is.
@@ -75,6 +79,8 @@ impl Options {
             signing: Signing::Keystore,
             smtp_port: None,
             relayer_env: Vec::new(),
+            indexer_env: Vec::new(),
+            indexer_by_socket: false,
         }
     }
 }
@@ -144,7 +150,11 @@ impl Stack {
             env.push(("OTP_RELAYER_SIGNER_KMS_KEY_ID", kms.key_id.clone()));
         }
         let mut relayer = setting.relayer(&keystore, password, env)?;
-        let mut indexer = setting.indexer()?;
+        let mut env = options.indexer_env.clone();
+        if options.indexer_by_socket {
+            env.push(("OTP_INDEXER_CHAIN_WS_URLS", anvil.url.as_str().replacen("http", "ws", 1)));
+        }
+        let mut indexer = setting.indexer(env)?;
         // Together: each migrates the store where the other has not yet.
         relayer.spawn()?;
         indexer.spawn()?;

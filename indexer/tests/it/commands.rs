@@ -201,6 +201,27 @@ async fn a_rebuild_exports_the_same_and_sends_nothing_again() {
 }
 
 #[tokio::test]
+async fn a_rebuild_that_is_killed_leaves_what_verifies_and_is_begun_again() {
+    let world = World::new().await;
+    a_chain_with_events(&world).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let site = Site::on(&world, 1);
+    let before = site.export().await;
+    for wait_ms in [20, 60, 100, 140, 180, 240] {
+        let mut rebuild = Command::new(PROGRAM);
+        let rebuild =
+            rebuild.arg("rebuild").arg("--config").arg(&site.config).stdout(Stdio::null()).stderr(Stdio::null());
+        let running = Process(rebuild.spawn().unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+        drop(running);
+        assert_eq!(site.json(&["verify"]).await.0, Some(0), "killed after {wait_ms} ms");
+        assert_eq!(site.export().await, before, "killed after {wait_ms} ms");
+    }
+    assert_eq!(site.json(&["rebuild"]).await.0, Some(0));
+    assert_eq!(site.export().await, before);
+}
+
+#[tokio::test]
 async fn a_rebuild_keeps_what_is_orphaned_and_takes_no_other_chain_for_ours() {
     let world = World::new().await;
     let (_, issued) = world.issue_one().await;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use tokio::{process::Command, time::timeout};
 
-use super::{Bench, load, people, sink::Sink, stats::Summary};
+use super::{Bench, load, memory, people, sink::Sink, stats::Summary};
 use crate::{
     stack::{Daemon, Stack},
     tools,
@@ -66,7 +66,7 @@ async fn measure(stack: &Stack, people: &Arc<[people::Person]>, stored: usize) -
     Ok(Row {
         stored,
         issue: Summary::of(accepted.latencies(), accepted.elapsed),
-        relayer_memory_mb: resident_mb(stack.pid(Daemon::Relayer).context("the relayer does not run")?)?,
+        relayer_memory_mb: memory::resident_mb(stack.pid(Daemon::Relayer).context("the relayer does not run")?)?,
         database_mb: database as f64 / 1e6,
     })
 }
@@ -79,14 +79,6 @@ async fn fill(database: &Path, stored: usize) -> Result<()> {
     let status = timeout(FILLED_WITHIN, filling.status()).await.context("filling the store takes too long")??;
     ensure!(status.success(), "the store could not be filled");
     Ok(())
-}
-
-/// Resident memory of a process, from Linux's /proc.
-fn resident_mb(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("memory is read from /proc")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("/proc tells no VmRSS")?;
-    let kilobytes: f64 = line.split_whitespace().next().context("VmRSS is empty")?.parse()?;
-    Ok(kilobytes / 1_000.0)
 }
 
 impl Growth {

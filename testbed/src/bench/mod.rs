@@ -1,15 +1,23 @@
 //! Benchmarks: ratios in one run on one machine, medians of interleaved repeats, the load printed beside them. Nothing
 //! here asserts a speed: machines are shared and noisy.
 
+mod backfill;
+mod chains;
 mod growth;
+mod heads;
+mod indexer;
 mod interface;
 mod load;
+mod memory;
 mod naive;
 mod people;
 mod pipeline;
+mod ponder;
 mod rival;
 mod sink;
 mod stats;
+mod store_growth;
+mod tip;
 
 use std::{
     fs,
@@ -30,8 +38,14 @@ pub enum Part {
     Interface,
     /// From accepted to mined, beside one transaction per request
     Pipeline,
-    /// Time and memory with a large store
+    /// Time and memory of the relayer with a large store
     Growth,
+    /// From nothing to the head of three chains, beside ponder
+    Backfill,
+    /// From the announcement of a head to the outbox and to the mail server, beside ponder
+    Tip,
+    /// Time and memory of the indexer with a large store
+    StoreGrowth,
 }
 
 /// How to measure.
@@ -70,6 +84,21 @@ impl Bench {
                     let measured = Box::pin(growth::run(self)).await?;
                     measured.print(self);
                     ("growth", serde_json::to_value(measured)?)
+                }
+                Part::Backfill => {
+                    let measured = Box::pin(backfill::run(self)).await?;
+                    measured.print(self);
+                    ("backfill", serde_json::to_value(measured)?)
+                }
+                Part::Tip => {
+                    let measured = Box::pin(tip::run(self)).await?;
+                    measured.print(self);
+                    ("tip", serde_json::to_value(measured)?)
+                }
+                Part::StoreGrowth => {
+                    let measured = Box::pin(store_growth::run(self)).await?;
+                    measured.print(self);
+                    ("storeGrowth", serde_json::to_value(measured)?)
                 }
             };
             self.keep(&mut figures, name, value)?;

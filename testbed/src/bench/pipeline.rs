@@ -190,7 +190,7 @@ impl Drop for Watch<'_> {
 }
 
 /// The codes of a block; `None` where there is no such block yet.
-async fn codes(node: &Node, verifier: Address, number: u64) -> Result<Option<Vec<B256>>> {
+pub(super) async fn codes(node: &Node, verifier: Address, number: u64) -> Result<Option<Vec<B256>>> {
     let Some(block) = node.get_block_by_number(BlockNumberOrTag::Number(number)).await? else { return Ok(None) };
     let filter = Filter::new()
         .at_block_hash(block.header.hash)

@@ -12,6 +12,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::heads::now_ms;
+
 /// A running sink; dropped, it ends.
 pub(super) struct Sink {
     pub(super) port: u16,
@@ -21,8 +23,9 @@ pub(super) struct Sink {
 
 #[derive(Default)]
 struct Kept {
-    /// By the code's reference, or by the address where the message has none.
-    digits: Mutex<HashMap<String, String>>,
+    /// By the code's reference, or by the address where the message has none: the digits, and when they were taken first,
+    /// in Unix milliseconds.
+    digits: Mutex<HashMap<String, (String, f64)>>,
 }
 
 impl Sink {
@@ -43,7 +46,12 @@ impl Sink {
 
     /// The digits in the last message with this reference, or to this address where it had none.
     pub(super) fn digits(&self, of: &str) -> Option<String> {
-        self.kept.digits.lock().unwrap_or_else(PoisonError::into_inner).get(of).cloned()
+        self.kept.digits.lock().unwrap_or_else(PoisonError::into_inner).get(of).map(|(digits, _)| digits.clone())
+    }
+
+    /// When the first of these was taken, in Unix milliseconds.
+    pub(super) fn taken_ms(&self, of: &str) -> Option<f64> {
+        self.kept.digits.lock().unwrap_or_else(PoisonError::into_inner).get(of).map(|(_, at_ms)| *at_ms)
     }
 }
 
@@ -57,7 +65,9 @@ impl Kept {
     fn take(&self, to: String, message: &str) {
         if let Some((reference, digits)) = read(message) {
             let of = reference.map_or(to, str::to_owned);
-            self.digits.lock().unwrap_or_else(PoisonError::into_inner).insert(of, digits.to_owned());
+            let mut kept = self.digits.lock().unwrap_or_else(PoisonError::into_inner);
+            let first_ms = kept.get(&of).map_or_else(now_ms, |(_, at_ms)| *at_ms);
+            kept.insert(of, (digits.to_owned(), first_ms));
         }
     }
 }
