@@ -1,6 +1,7 @@
 //! The read-only API for auditors, health for load balancers, and status for operators.
 
 mod evidence;
+mod lost;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use axum::{
     },
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use otp_core::{
     clock::{now_ms, rfc3339_s},
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::progress::Progress;
+use crate::{bounces::Reports, progress::Progress};
 
 /// The most events in one answer.
 const PAGE: u32 = 200;
@@ -45,6 +46,8 @@ const LAG: u64 = 128;
 pub struct App {
     /// The database.
     pub store: Store,
+    /// Takes down what providers say of messages.
+    pub reports: Reports,
     /// Chain and contract.
     pub deployment: Deployment,
     /// Blocks that are waited for on purpose.
@@ -75,7 +78,10 @@ pub fn public(app: App) -> Router {
 
 /// The admin port, with the token that opens status and metrics.
 pub fn admin(app: App, token: Secret<String>, recorder: Recorder) -> Router {
-    let routes = Router::new().route("/v1/status", get(status));
+    let routes = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/deliveries/lost", get(lost::list))
+        .route("/v1/deliveries/reports", post(lost::report));
     let open = Router::new().route("/readyz", get(readyz));
     // In clear on loopback, where the command line reads it.
     let guard = Guard { time_limit: TIME_LIMIT, is_tls: false };

@@ -107,6 +107,21 @@ pub struct MailConfig {
     pub from: Mailbox,
     /// `mail.timeout_ms`: for one message, connection included.
     pub timeout: Duration,
+    /// `mail.dkim_…`: who signs, where somebody does.
+    pub dkim: Option<DkimConfig>,
+    /// `mail.bounce_maildir`: where reports of mail servers come in.
+    pub bounce_maildir: Option<PathBuf>,
+}
+
+/// `mail.dkim_…`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimConfig {
+    /// `mail.dkim_selector`
+    pub selector: String,
+    /// `mail.dkim_domain`: the sender's or one above it.
+    pub domain: String,
+    /// `mail.dkim_key_file`
+    pub key_file: PathBuf,
 }
 
 /// `delivery.*`
@@ -237,6 +252,9 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
     let password = reader.optional("mail.password");
     let from = reader.required::<Sender>("mail.from");
     let timeout = reader.millis("mail.timeout_ms", "10000", 100..=60_000);
+    let (selector, domain) = (reader.optional("mail.dkim_selector"), reader.optional("mail.dkim_domain"));
+    let key_file = reader.optional("mail.dkim_key_file");
+    let bounce_maildir = reader.optional("mail.bounce_maildir");
     let credentials = match (username?, password?) {
         (Some(username), Some(password)) => Some((username, password)),
         (None, None) => None,
@@ -249,7 +267,34 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
     if security == MailSecurity::None && !is_loopback(&host) {
         reader.fault("mail.security: none is for a loopback mail.smtp_host alone; set starttls or tls");
     }
-    Some(MailConfig { host, port: port?, security, credentials, from: from?.0, timeout: timeout? })
+    let from = from?.0;
+    let dkim = read_dkim(reader, from.email.domain(), (selector?, domain?, key_file?))?;
+    let bounce_maildir = bounce_maildir?;
+    Some(MailConfig { host, port: port?, security, credentials, from, timeout: timeout?, dkim, bounce_maildir })
+}
+
+/// The outer `None` is a fault. A signature of a domain that is not the sender's counts for nothing (RFC 7489).
+fn read_dkim(
+    reader: &mut Reader,
+    sender: &str,
+    given: (Option<String>, Option<String>, Option<PathBuf>),
+) -> Option<Option<DkimConfig>> {
+    let (selector, domain, key_file) = match given {
+        (None, None, None) => return Some(None),
+        (Some(selector), domain, Some(key_file)) => (selector, domain.unwrap_or_else(|| sender.to_owned()), key_file),
+        _ => {
+            reader.fault("mail.dkim_selector and mail.dkim_key_file: set both or neither; mail.dkim_domain with them");
+            return None;
+        }
+    };
+    if sender != domain && !sender.ends_with(&format!(".{domain}")) {
+        reader.fault("mail.dkim_domain: the domain of mail.from or one above it is expected");
+    }
+    let label = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !label(&selector) || !label(&domain) || selector.is_empty() {
+        reader.fault("mail.dkim_selector and mail.dkim_domain: DNS names are expected");
+    }
+    Some(Some(DkimConfig { selector, domain, key_file }))
 }
 
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {

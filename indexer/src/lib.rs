@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod bounces;
 pub mod channel;
 pub mod commands;
 pub mod compose;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{self, App},
+    bounces::Reports,
     channel::{Channels, email::Email},
     config::Config,
     deliver::{self, Worker},
@@ -21,7 +22,7 @@ use crate::{
     finality::Settler,
     heads::Heads,
     keys, lock,
-    mail::smtp::Postman,
+    mail::{dkim::Signer, smtp::Postman},
     progress::Progress,
     source::Source,
     tail::Tail,
@@ -55,8 +56,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let outbox = Outbox { deployment: config.chain.deployment, mail_domain, depths: config.delivery.depths };
     let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default() };
     shared.progress.mail_is(false);
+    let reports = Reports { store: shared.store.clone(), outbox: shared.outbox.clone(), due: shared.due.clone() };
     let app = App {
         store: shared.store.clone(),
+        reports: reports.clone(),
         deployment: config.chain.deployment,
         confirmations: config.chain.confirmations,
         max_head_age: config.chain.max_head_age,
@@ -71,6 +74,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
     spawn_evidence(&mut tasks, &config, &shared.store, shutdown.clone());
     tasks.spawn("metrics", recorder.keep(shutdown.clone()));
+    if let Some(maildir) = config.mail.bounce_maildir.clone() {
+        tasks.spawn("bounces", reports.watch(maildir, shutdown.clone()));
+    }
     let store = shared.store.clone();
     spawn_workers(&mut tasks, config, shared, shutdown)?;
     tracing::info!(listen = %listening.listen, admin_listen = %listening.admin_listen, "indexer runs");
@@ -125,13 +131,15 @@ fn spawn_evidence(tasks: &mut Tasks, config: &Config, store: &Store, shutdown: C
 fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: CancellationToken) -> anyhow::Result<()> {
     let postman = Postman::new(&config.mail, config.delivery.workers)
         .map_err(|e| anyhow!("mail.smtp_host {}: {e}", config.mail.host))?;
+    let dkim = config.mail.dkim.as_ref();
+    let signer = dkim.map(|dkim| Signer::open(&dkim.selector, &dkim.domain, &dkim.key_file)).transpose()?;
     tasks.spawn("delivery", async move {
         let keyring = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             keyring = keys::wait(&shared.store, &config.keys) => Arc::new(keyring?),
         };
         let (from, timeout, progress) = (config.mail.from, config.mail.timeout, shared.progress.clone());
-        let email = Email { postman, from, timeout, progress };
+        let email = Email { postman, from, timeout, signer, progress };
         let worker = Worker {
             store: shared.store,
             keyring: keyring.clone(),

@@ -21,6 +21,7 @@ mod finality;
 mod group;
 mod guesses;
 mod issuance;
+mod lost;
 mod mend;
 mod notices;
 mod reports;
@@ -50,7 +51,7 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, issuance::*, mend::*, reports::*,
+    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, issuance::*, lost::*, mend::*, reports::*,
     requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
 };
 use self::{group::Group, rules::QueueBound};

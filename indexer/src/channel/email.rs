@@ -8,6 +8,7 @@ use otp_core::store::Stage;
 use super::{Accepted, ChangeWords, Failure, Message, Words};
 use crate::{
     mail::{
+        dkim::Signer,
         letter::{
             self, CodeLetter, Letter,
             change::{Approval, Change},
@@ -27,6 +28,8 @@ pub struct Email {
     pub from: Mailbox,
     /// The time limit of one message.
     pub timeout: Duration,
+    /// Who signs, where somebody does.
+    pub signer: Option<Signer>,
     /// Whether mail works.
     pub progress: Progress,
 }
@@ -63,7 +66,14 @@ impl Email {
             message_id: &message.id,
             date_ms: message.created_at_ms,
         };
-        mime::message(&write(message), &envelope).map_err(|_| Failure::Impossible("the message cannot be built"))
+        let mut mail = mime::message(&write(message), &envelope)
+            .map_err(|_| Failure::Impossible("the message cannot be built"))?;
+        if let Some(signer) = &self.signer {
+            signer
+                .sign(&mut mail, message.created_at_ms)
+                .map_err(|_| Failure::Impossible("the message cannot be signed"))?;
+        }
+        Ok(mail)
     }
 }
 

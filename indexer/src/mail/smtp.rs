@@ -161,6 +161,8 @@ mod tests {
             credentials: Some(("codes".to_owned(), Secret::new("hunter2".to_owned()))),
             from: "codes@otp.example".parse().unwrap(),
             timeout: Duration::from_secs(5),
+            dkim: None,
+            bounce_maildir: None,
         };
         let postman = Postman::new(&config, 1).unwrap();
         assert_eq!(postman.server(), format!("127.0.0.1:{port}"));

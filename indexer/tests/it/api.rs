@@ -1,9 +1,12 @@
 //! The read-only API, as an auditor uses it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{B256, keccak256};
-use indexer::api::{self, App};
+use indexer::{
+    api::{self, App},
+    bounces::Reports,
+};
 use otp_core::{contract::OtpVerifier, metrics::Recorder, secret::Secret};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +16,7 @@ use crate::harness::{Chain, World, follow};
 pub(crate) async fn serve(world: &World) -> (String, String) {
     let app = App {
         store: world.store.clone(),
+        reports: Reports { store: world.store.clone(), outbox: world.outbox.clone(), due: Arc::default() },
         deployment: world.chain.deployment,
         confirmations: 0,
         max_head_age: Duration::from_secs(60),
@@ -136,4 +140,36 @@ async fn a_chain_that_stands_still_or_falls_back_is_not_ready() {
     head.number = cursor.number;
     world.progress.saw_head(head);
     assert!(!world.progress.snapshot().stands_still(bound));
+}
+
+#[tokio::test]
+async fn lost_messages_are_listed_without_a_word_of_whose_and_reports_are_taken_from_whoever_has_the_token() {
+    let world = World::new().await;
+    let (person, issued) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (_, admin) = serve(&world).await;
+    let message_id = world.outbox.message_id(issued.id.as_slice(), "email");
+    world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    world.store.mark_accepted(&message_id, None).await.unwrap();
+    let client = reqwest::Client::new();
+    let report =
+        |body: Value| client.post(format!("{admin}/v1/deliveries/reports")).bearer_auth("token").body(body.to_string());
+    let bounced = serde_json::json!({ "messageId": message_id, "state": "bounced", "reason": "mailbox full" });
+    let open = client.post(format!("{admin}/v1/deliveries/reports")).body(bounced.to_string()).send().await.unwrap();
+    assert_eq!((open.status().as_u16(), world.deliveries("accepted").await), (401, 1));
+    for bad in ["a@b.example", &"x".repeat(65), "one\\ntwo"] {
+        let body = serde_json::json!({ "messageId": message_id, "state": "bounced", "reason": bad });
+        assert_eq!(report(body).send().await.unwrap().status(), 400);
+    }
+    let unknown = serde_json::json!({ "messageId": "x", "state": "bounced" });
+    for body in [unknown, bounced] {
+        assert_eq!(report(body).send().await.unwrap().status(), 202);
+    }
+    let listed = client.get(format!("{admin}/v1/deliveries/lost")).bearer_auth("token").send().await.unwrap();
+    let text = listed.text().await.unwrap();
+    let lost: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(lost["lost"][0]["messageId"], message_id);
+    assert_eq!((&lost["lost"][0]["state"], &lost["lost"][0]["isCode"]), (&"bounced".into(), &true.into()));
+    let wallet = person.wallet.to_string();
+    assert!(![person.address.as_str(), &wallet, issued.code.digits().expose()].iter().any(|word| text.contains(*word)));
 }

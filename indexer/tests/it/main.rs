@@ -6,6 +6,7 @@
 mod api;
 mod audit_files;
 mod bad_input;
+mod bounces;
 mod changes;
 mod commands;
 mod delivery;

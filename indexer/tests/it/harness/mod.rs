@@ -200,6 +200,7 @@ impl World {
             postman: Postman::new(&config.mail, 2).unwrap(),
             from: config.mail.from,
             timeout: config.mail.timeout,
+            signer: None,
             progress: self.progress.clone(),
         };
         Worker {

@@ -1,0 +1,76 @@
+//! What comes back: reports of mail servers, in a mailbox that anybody can write to.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use indexer::bounces::Reports;
+use otp_core::store::ProviderWord;
+
+use crate::harness::{Mailbox, World, follow, work_off};
+
+fn reports(world: &World) -> Reports {
+    Reports { store: world.store.clone(), outbox: world.outbox.clone(), due: Arc::default() }
+}
+
+fn maildir(world: &World) -> PathBuf {
+    let maildir = world.folder.path().join("bounces");
+    for part in ["new", "cur", "tmp"] {
+        fs::create_dir_all(maildir.join(part)).unwrap();
+    }
+    maildir
+}
+
+fn report(message_id: &str) -> String {
+    format!(
+        "From: MAILER-DAEMON@mx.example\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+         --b\r\nContent-Type: text/plain\r\n\r\nNo such user\r\n\
+         --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n\
+         Final-Recipient: rfc822; x@inbox.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n\
+         --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{message_id}>\r\n\r\n--b--\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_bounce_in_the_mailbox_is_taken_down_and_moved_and_read_again_changes_nothing() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, issued) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    let mail = mailbox.one(&person.address).await;
+    let message_id = mail["messageId"].as_str().unwrap().trim_matches(['<', '>']);
+    assert_eq!(
+        message_id,
+        world.outbox.message_id(issued.id.as_slice(), "email"),
+        "what a mail server returns names it"
+    );
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    for round in 1..=2 {
+        // As after a crash before the file was moved.
+        fs::write(maildir.join("new/1.mx"), report(message_id)).unwrap();
+        assert_eq!(reports.round(&maildir).await.unwrap().unwrap(), 1);
+        assert!(maildir.join("cur/1.mx:2,S").exists() && !maildir.join("new/1.mx").exists());
+        assert_eq!(world.deliveries("bounced").await, 1, "round {round}");
+    }
+    let lost = world.store.lost_messages(10).await.unwrap();
+    assert_eq!((lost.len(), lost[0].message_id.as_str(), lost[0].is_code), (1, message_id, true));
+    assert!(!reports.take(message_id, ProviderWord::Delivered, "").await.unwrap(), "a bounce is the last word");
+}
+
+#[tokio::test]
+async fn reports_of_what_we_do_not_know_or_cannot_read_change_nothing_and_end_nothing() {
+    let world = World::new().await;
+    let (_, issued) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    // Nobody has had the message yet, so nobody can report on it.
+    fs::write(maildir.join("new/1"), report(&world.outbox.message_id(issued.id.as_slice(), "email"))).unwrap();
+    fs::write(maildir.join("new/2"), report("somebody@else.example")).unwrap();
+    fs::write(maildir.join("new/3"), vec![b'x'; 10 << 20]).unwrap();
+    fs::write(maildir.join("new/4"), [0xFF; 100]).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", maildir.join("new/5")).unwrap();
+    fs::create_dir(maildir.join("new/6")).unwrap();
+    assert_eq!(reports.round(&maildir).await.unwrap().unwrap(), 6);
+    assert_eq!(fs::read_dir(maildir.join("new")).unwrap().count(), 0);
+    assert_eq!((world.deliveries("queued").await, world.deliveries("bounced").await), (1, 0));
+    assert!(reports.round(&world.folder.path().join("none")).await.unwrap().is_err(), "told, and not fatal");
+}
