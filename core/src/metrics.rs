@@ -139,6 +139,9 @@ metrics! {
     INDEXER_ODD_LOGS: Counter "otp_indexer_odd_logs_total" Count ["kind"];
     /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, and its later word, `delivered` or `bounced`.
     DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "state"];
+    /// Attempts whose end nobody knows, without an answer or with their process: the message may be out, and goes out again.
+    /// Nothing else repeats one.
+    DELIVERY_UNANSWERED: Counter "otp_delivery_unanswered_total" Count ["channel"];
     /// Reports of mail servers and providers: `delivered`, `bounced`, `unknown` (no such message, or nothing new of it),
     /// `unreadable`.
     DELIVERY_REPORTS: Counter "otp_delivery_reports_total" Count ["result"];

@@ -1,6 +1,8 @@
 //! The indexer's configuration. Keys, defaults and meanings: `indexer/config.example.toml`, which a test compares with
 //! this file. The environment prefix is `OTP_INDEXER`.
 
+mod dkim;
+
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
@@ -20,6 +22,7 @@ use otp_core::{
 };
 use url::{Host, Url};
 
+pub use self::dkim::DkimConfig;
 use crate::{evidence::EvidenceConfig, mail::plain};
 
 const PREFIX: &str = "OTP_INDEXER";
@@ -111,17 +114,6 @@ pub struct MailConfig {
     pub dkim: Option<DkimConfig>,
     /// `mail.bounce_maildir`: where reports of mail servers come in.
     pub bounce_maildir: Option<PathBuf>,
-}
-
-/// `mail.dkim_…`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DkimConfig {
-    /// `mail.dkim_selector`
-    pub selector: String,
-    /// `mail.dkim_domain`: the sender's or one above it.
-    pub domain: String,
-    /// `mail.dkim_key_file`
-    pub key_file: PathBuf,
 }
 
 /// `delivery.*`
@@ -268,33 +260,9 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
         reader.fault("mail.security: none is for a loopback mail.smtp_host alone; set starttls or tls");
     }
     let from = from?.0;
-    let dkim = read_dkim(reader, from.email.domain(), (selector?, domain?, key_file?))?;
+    let dkim = dkim::read(reader, from.email.domain(), (selector?, domain?, key_file?))?;
     let bounce_maildir = bounce_maildir?;
     Some(MailConfig { host, port: port?, security, credentials, from, timeout: timeout?, dkim, bounce_maildir })
-}
-
-/// The outer `None` is a fault. A signature of a domain that is not the sender's counts for nothing (RFC 7489).
-fn read_dkim(
-    reader: &mut Reader,
-    sender: &str,
-    given: (Option<String>, Option<String>, Option<PathBuf>),
-) -> Option<Option<DkimConfig>> {
-    let (selector, domain, key_file) = match given {
-        (None, None, None) => return Some(None),
-        (Some(selector), domain, Some(key_file)) => (selector, domain.unwrap_or_else(|| sender.to_owned()), key_file),
-        _ => {
-            reader.fault("mail.dkim_selector and mail.dkim_key_file: set both or neither; mail.dkim_domain with them");
-            return None;
-        }
-    };
-    if sender != domain && !sender.ends_with(&format!(".{domain}")) {
-        reader.fault("mail.dkim_domain: the domain of mail.from or one above it is expected");
-    }
-    let label = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if !label(&selector) || !label(&domain) || selector.is_empty() {
-        reader.fault("mail.dkim_selector and mail.dkim_domain: DNS names are expected");
-    }
-    Some(Some(DkimConfig { selector, domain, key_file }))
 }
 
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
@@ -361,14 +329,16 @@ impl FromStr for Sender {
     }
 }
 
+/// A configuration with nothing in it that has a default.
+#[cfg(test)]
+const LEAST: &str = "[chain]\nid = 31337\nverifier = '0x0000000000000000000000000000000000000001'\n\
+    rpc_urls = ['http://127.0.0.1:8545']\ndeployment_block = 1\n\
+    [http]\npublic_url = 'http://127.0.0.1:8090/'\n\
+    [mail]\nsmtp_host = '127.0.0.1'\nsecurity = 'none'\nfrom = 'Codes <codes@otp.example>'\n";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LEAST: &str = "[chain]\nid = 31337\nverifier = '0x0000000000000000000000000000000000000001'\n\
-        rpc_urls = ['http://127.0.0.1:8545']\ndeployment_block = 1\n\
-        [http]\npublic_url = 'http://127.0.0.1:8090/'\n\
-        [mail]\nsmtp_host = '127.0.0.1'\nsecurity = 'none'\nfrom = 'Codes <codes@otp.example>'\n";
 
     #[test]
     fn the_least_configuration_is_enough() {

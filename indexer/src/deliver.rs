@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use otp_core::{
     clock::now_ms,
     contact::Channel,
-    metrics::DELIVERIES,
+    metrics::{DELIVERIES, DELIVERY_UNANSWERED},
     seal::Keyring,
     store::{Job, Outbox, Store, StoreError},
 };
@@ -130,6 +130,9 @@ impl Worker {
         let lease = i64::try_from((self.channels.longest() + LEASE_MARGIN).as_millis()).unwrap_or(i64::MAX);
         let head_s = self.progress.snapshot().head.map(|head| head.timestamp);
         let Some(job) = self.store.claim_delivery(lease, head_s).await? else { return Ok(false) };
+        if job.is_resumed {
+            metrics::counter!(DELIVERY_UNANSWERED, "channel" => job.channel.clone()).increment(1);
+        }
         let mut composed = self.compose(&job);
         if matches!(composed, Err(Failure::KeyNotLoaded)) {
             if let Err(error) = self.keyring.refresh().await {
@@ -154,6 +157,9 @@ impl Worker {
                 tracing::info!(message_id, attempts, "message sent");
             }
             Err(error) if error.is_retryable() => {
+                if error.is_without_answer() {
+                    metrics::counter!(DELIVERY_UNANSWERED, "channel" => job.channel.clone()).increment(1);
+                }
                 let pause = pause(&self.config, message_id, attempts);
                 metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "queued").increment(1);
                 tracing::debug!(message_id, attempts, %error, retry_in_ms = pause.as_millis(), "message not taken");

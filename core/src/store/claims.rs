@@ -18,6 +18,8 @@ pub struct Job {
     pub message_id: String,
     /// How often it was claimed, this time included.
     pub attempts: u32,
+    /// Whether the attempt before this one never ended: its process died, or its lease ran out. It may be out.
+    pub is_resumed: bool,
     /// The message's date.
     pub created_at_ms: i64,
     /// When sending it is pointless: by chain time for a code, by this server's clock for a confirmation.
@@ -192,7 +194,7 @@ enum Verdict {
 async fn next_due(write: &mut SqliteConnection) -> Result<Option<DueRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, attempts, created_at_ms,
-         expires_at_ms FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1 AND lease_until_ms <= ?1
+         expires_at_ms, state = 'sending' AS is_resumed FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1 AND lease_until_ms <= ?1
          ORDER BY due_at_ms LIMIT 1",
     )
     .bind(now_ms())
@@ -235,6 +237,7 @@ async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -
     Ok(Verdict::Send(Box::new(Job {
         message_id: row.message_id.clone(),
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX).saturating_add(1),
+        is_resumed: row.is_resumed,
         created_at_ms: row.created_at_ms,
         expires_at_ms: row.expires_at_ms,
         account_id: person.account_id,
@@ -380,6 +383,7 @@ struct DueRow {
     attempts: i64,
     created_at_ms: i64,
     expires_at_ms: i64,
+    is_resumed: bool,
 }
 
 #[derive(FromRow)]

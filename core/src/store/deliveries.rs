@@ -114,7 +114,8 @@ impl Store {
         Ok(added)
     }
 
-    /// The provider has the message, and calls it `provider_id` where it has a name for it.
+    /// The provider has the message, and calls it `provider_id` where it has a name for it. Its later word, which another
+    /// worker's attempt may have led to, stands.
     ///
     /// # Errors
     /// When the store fails.
@@ -267,7 +268,8 @@ async fn accept(
     provider_id: Option<String>,
 ) -> Result<Outcome<()>, StoreError> {
     sqlx::query(
-        "UPDATE deliveries SET state = 'accepted', sent_at_ms = ?, provider_id = ?, error = NULL WHERE message_id = ?",
+        "UPDATE deliveries SET state = 'accepted', sent_at_ms = ?, provider_id = ?, error = NULL
+         WHERE message_id = ? AND state NOT IN ('delivered', 'bounced')",
     )
     .bind(now_ms())
     .bind(provider_id)

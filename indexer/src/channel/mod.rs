@@ -124,6 +124,12 @@ impl Failure {
             Self::Email(error) => error.is_retryable(),
         }
     }
+
+    /// Whether nobody knows if the other side has the message all the same.
+    #[must_use]
+    pub const fn is_without_answer(self) -> bool {
+        matches!(self, Self::Email(SendError::NoAnswer(_)))
+    }
 }
 
 /// The senders that are configured; cheap to clone.

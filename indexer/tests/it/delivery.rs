@@ -119,12 +119,15 @@ async fn a_crash_between_sending_and_settling_sends_the_same_message_again() {
     follow(&mut world.tail(&world.chain.url)).await;
     let worker = world.worker(mailbox.smtp_port);
     let job = world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    assert!(!job.is_resumed);
     let (channel, message) = worker.compose(&job).unwrap();
     worker.channels.hand_over(channel, &message).await.unwrap();
     assert!(!worker.step().await.unwrap(), "the lease holds");
     // A second later, so that a date of sending would differ.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     world.store.release_deliveries().await.unwrap();
+    let again = world.store.claim_delivery(0, None).await.unwrap().unwrap();
+    assert!(again.is_resumed, "what may be a repeat is counted");
     work_off(&worker).await;
     let mails = mailbox.of(&person.address).await;
     assert_eq!(mails.len(), 2);
