@@ -23,6 +23,7 @@ use alloy::{
 };
 
 pub use self::{
+    answer::retry_after,
     beside::EndpointPlace,
     config::{RpcConfig, RpcUrl, WsUrl},
     health::{Failure, SeenHead},

@@ -20,6 +20,7 @@ const CONTACT_DOMAIN: &[u8] = b"otp/contact/v1\0";
 const CHANGE_DOMAIN: &[u8] = b"otp/change/v1\0";
 const REPORT_DOMAIN: &[u8] = b"otp/report/v1\0";
 const CANCEL_DOMAIN: &[u8] = b"otp/cancel/v1\0";
+const WEBHOOK_DOMAIN: &[u8] = b"otp/webhook/v1\0";
 const DIGITS: u32 = 1_000_000;
 /// The largest multiple of 10^6 that a u32 reaches: a draw at or above it is rejected, so that digits are uniform.
 const FAIR_LIMIT: u32 = u32::MAX - (u32::MAX % DIGITS);
@@ -96,6 +97,14 @@ impl Seed {
     #[must_use]
     pub fn cancel_token(&self, change_id: Uuid, contact_id: Uuid) -> LinkToken {
         self.token(&[CANCEL_DOMAIN, change_id.as_bytes(), contact_id.as_bytes()].concat())
+    }
+
+    /// What messages to a webhook are signed with.
+    #[must_use]
+    pub fn webhook_secret(&self, contact_id: Uuid) -> WebhookSecret {
+        let mut secret = [0; 32];
+        self.expand(&[WEBHOOK_DOMAIN, contact_id.as_bytes()].concat(), b"secret", &mut secret);
+        WebhookSecret(secret)
     }
 
     fn token(&self, info: &[u8]) -> LinkToken {
@@ -239,6 +248,12 @@ impl LinkToken {
         self.0.ct_eq(&other.0).into()
     }
 
+    /// The bytes, for a short link alone.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The text, for the link alone.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
@@ -247,6 +262,27 @@ impl LinkToken {
 }
 
 impl fmt::Debug for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// 256 bits that the messages to one webhook are signed with.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct WebhookSecret([u8; 32]);
+
+impl WebhookSecret {
+    /// The text whose bytes are the key, for its owner and for signing alone.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(70));
+        text.push_str("whsec_");
+        text.push_str(&Zeroizing::new(hex::encode(self.0)));
+        text
+    }
+}
+
+impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
@@ -335,8 +371,9 @@ mod tests {
     fn nothing_secret_shows_in_debug() {
         let seed = Seed([9; 32]);
         let code = seed.code(&slot(), Uuid::nil());
-        let shown = format!("{code:?} {:?} {seed:?} {:?}", code.digits(), seed.report_token(Uuid::nil()));
-        assert_eq!(shown, "[redacted] [redacted] [redacted] [redacted]");
+        let (token, secret) = (seed.report_token(Uuid::nil()), seed.webhook_secret(Uuid::nil()));
+        let shown = format!("{code:?} {:?} {seed:?} {token:?} {secret:?}", code.digits());
+        assert_eq!(shown, "[redacted] [redacted] [redacted] [redacted] [redacted]");
     }
 
     #[test]
@@ -364,6 +401,16 @@ mod tests {
             !seed.change_digits(a, 1).matches(&seed.change_digits(a, 2))
                 || !seed.change_digits(a, 3).matches(&seed.contact_digits(a, 3))
         );
+    }
+
+    #[test]
+    fn each_webhook_has_a_secret_of_its_own() {
+        let (seed, a, b) = (Seed([9; 32]), Uuid::from_u128(1), Uuid::from_u128(2));
+        let secret = seed.webhook_secret(a).expose();
+        assert!(secret.starts_with("whsec_") && secret.len() == 70);
+        assert_eq!(secret, seed.webhook_secret(a).expose());
+        assert_ne!(secret, seed.webhook_secret(b).expose());
+        assert_ne!(secret, Seed([8; 32]).webhook_secret(a).expose());
     }
 
     /// Chi-square over the six positions: 9 degrees of freedom each, 54 together; 110 is p < 10^-5.

@@ -49,6 +49,7 @@ impl Composer<'_> {
             contact_id: job.contact_id,
             address: self.address(job.contact_id, &job.address_sealed)?,
             wallet: job.wallet,
+            webhook_secret: seed.webhook_secret(job.contact_id),
             words,
         })
     }

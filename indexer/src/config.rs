@@ -23,7 +23,14 @@ use otp_core::{
 use url::{Host, Url};
 
 pub use self::dkim::DkimConfig;
-use crate::{evidence::EvidenceConfig, mail::plain};
+use crate::{
+    channel::{
+        inapp::Inapp,
+        sms::{self, SmsConfig},
+    },
+    evidence::EvidenceConfig,
+    mail::plain,
+};
 
 const PREFIX: &str = "OTP_INDEXER";
 const PORTS: Ports =
@@ -42,6 +49,12 @@ pub struct Config {
     pub http: HttpConfig,
     /// The SMTP server and the sender.
     pub mail: MailConfig,
+    /// Text messages, where a provider is set.
+    pub sms: Option<SmsConfig>,
+    /// `webhook.enabled` and `webhook.timeout_ms`: for one message; `None` where webhooks are off.
+    pub webhook: Option<Duration>,
+    /// Messages that are kept here.
+    pub inapp: Inapp,
     /// How messages are worked off.
     pub delivery: DeliveryConfig,
     /// The evidence log.
@@ -188,6 +201,9 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let keys = KeysConfig::read(reader);
     let http = read_http(reader);
     let mail = read_mail(reader);
+    let sms = sms::config::read(reader, http.as_ref().map(|http| http.public_url.as_str()));
+    let webhook = read_webhook(reader);
+    let inapp = reader.seconds("inapp.keep_seconds", "86400", 0..=2_592_000).map(|keep| Inapp { keep });
     let delivery = read_delivery(reader);
     let evidence = EvidenceConfig::read(reader);
     let log_filter = reader.or("log.filter", "info");
@@ -197,6 +213,9 @@ fn read(reader: &mut Reader) -> Option<Config> {
         keys: keys?,
         http: http?,
         mail: mail?,
+        sms: sms?,
+        webhook: webhook?,
+        inapp: inapp?,
         delivery: delivery?,
         evidence: evidence?,
         log_filter: log_filter?,
@@ -265,6 +284,12 @@ fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
     Some(MailConfig { host, port: port?, security, credentials, from, timeout: timeout?, dkim, bounce_maildir })
 }
 
+fn read_webhook(reader: &mut Reader) -> Option<Option<Duration>> {
+    let enabled: Option<bool> = reader.or("webhook.enabled", "false");
+    let timeout = reader.millis("webhook.timeout_ms", "5000", 100..=60_000);
+    Some(enabled?.then_some(timeout?))
+}
+
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {
     let workers = reader.within("delivery.workers", "8", 1..=64);
     let retry_first = reader.millis("delivery.retry_first_ms", "500", 10..=60_000);
@@ -285,7 +310,7 @@ fn read_depths(reader: &mut Reader) -> Option<Depths> {
     Some(Depths { email: email?, sms: sms?, webhook: webhook?, inapp: inapp? })
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     match Host::parse(host) {
         Ok(Host::Domain(name)) => name == "localhost",
         Ok(Host::Ipv4(address)) => address.is_loopback(),

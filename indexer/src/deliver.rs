@@ -9,13 +9,13 @@ use otp_core::{
     contact::Channel,
     metrics::{DELIVERIES, DELIVERY_UNANSWERED},
     seal::Keyring,
-    store::{Job, Outbox, Store, StoreError},
+    store::{Job, NewInapp, Outbox, Store, StoreError},
 };
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    channel::{Accepted, Channels, Failure, Message},
+    channel::{Channels, Failure, HandedOver, Message},
     compose::Composer,
     config::DeliveryConfig,
     progress::Progress,
@@ -27,6 +27,8 @@ const POLL: Duration = Duration::from_millis(250);
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How long a message on its way may take once shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How often old in-app messages are looked for.
+const PRUNE: Duration = Duration::from_secs(60);
 const LONGEST_PROBE_PAUSE: Duration = Duration::from_secs(15);
 
 /// What a worker needs; cheap to clone.
@@ -64,6 +66,7 @@ pub async fn run(worker: Worker, shutdown: CancellationToken) -> anyhow::Result<
     for _ in 0..worker.config.workers {
         running.spawn(worker.clone().work(shutdown.clone()));
     }
+    running.spawn(worker.clone().prune(shutdown.clone()));
     running.spawn(worker.watch_notices(shutdown));
     while let Some(ended) = running.join_next().await {
         ended??;
@@ -108,6 +111,20 @@ impl Worker {
         }
     }
 
+    /// Forgets in-app messages that are too old. What cannot be forgotten now is the next round's.
+    async fn prune(self, shutdown: CancellationToken) -> Result<(), StoreError> {
+        loop {
+            match self.store.prune_inapp(now_ms()).await {
+                Ok(pruned) => tracing::debug!(pruned, "old in-app messages forgotten"),
+                Err(error) => tracing::warn!(%error, "old in-app messages could not be forgotten"),
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(PRUNE) => {}
+            }
+        }
+    }
+
     /// Repeats a probe of the mail server with growing pauses until it answers.
     async fn wait_for_server(&self) {
         let mut pause = self.config.retry_first;
@@ -148,11 +165,14 @@ impl Worker {
         Ok(true)
     }
 
-    async fn settle(&self, job: &Job, outcome: Result<Accepted, Failure>) -> Result<(), StoreError> {
+    async fn settle(&self, job: &Job, outcome: Result<HandedOver, Failure>) -> Result<(), StoreError> {
         let (message_id, attempts) = (job.message_id.as_str(), job.attempts);
         match outcome {
-            Ok(Accepted { provider_id }) => {
-                self.store.mark_accepted(message_id, provider_id.as_deref()).await?;
+            Ok(handed_over) => {
+                if !self.mark(job, handed_over).await? {
+                    tracing::info!(message_id, attempts, "message not kept: it is not to go out any more");
+                    return Ok(());
+                }
                 metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "accepted").increment(1);
                 tracing::info!(message_id, attempts, "message sent");
             }
@@ -160,7 +180,7 @@ impl Worker {
                 if error.is_without_answer() {
                     metrics::counter!(DELIVERY_UNANSWERED, "channel" => job.channel.clone()).increment(1);
                 }
-                let pause = pause(&self.config, message_id, attempts);
+                let pause = pause(&self.config, message_id, attempts).max(error.retry_after().unwrap_or_default());
                 metrics::counter!(DELIVERIES, "channel" => job.channel.clone(), "state" => "queued").increment(1);
                 tracing::debug!(message_id, attempts, %error, retry_in_ms = pause.as_millis(), "message not taken");
                 let due_at_ms = now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
@@ -177,6 +197,26 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Records that a message is out; false where it is not to be.
+    async fn mark(&self, job: &Job, handed_over: HandedOver) -> Result<bool, StoreError> {
+        let sealed = match handed_over {
+            HandedOver::Accepted { provider_id } => {
+                self.store.mark_accepted(&job.message_id, provider_id.as_deref()).await?;
+                return Ok(true);
+            }
+            HandedOver::Keep(sealed) => sealed,
+        };
+        let new = NewInapp {
+            message_id: &job.message_id,
+            contact_id: job.contact_id,
+            sealed: &sealed,
+            created_at_ms: job.created_at_ms,
+            expires_at_ms: job.expires_at_ms,
+            keep_ms: i64::try_from(self.channels.inapp.keep.as_millis()).unwrap_or(i64::MAX),
+        };
+        self.store.keep_inapp(&new).await
     }
 
     /// Derives and checks what is to be said, and says over which channel.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, App},
     bounces::Reports,
-    channel::{Channels, email::Email},
+    channel::{Channels, email::Email, sms::Sms, webhook::Webhook},
     config::Config,
     deliver::{self, Worker},
     evidence::{self, Notary},
@@ -133,6 +133,8 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
         .map_err(|e| anyhow!("mail.smtp_host {}: {e}", config.mail.host))?;
     let dkim = config.mail.dkim.as_ref();
     let signer = dkim.map(|dkim| Signer::open(&dkim.selector, &dkim.domain, &dkim.key_file)).transpose()?;
+    let sms = config.sms.clone().map(Sms::new).transpose().context("sms")?;
+    let webhook = config.webhook.map(Webhook::new).transpose().context("webhook")?;
     tasks.spawn("delivery", async move {
         let keyring = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -144,7 +146,7 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
             store: shared.store,
             keyring: keyring.clone(),
             outbox: shared.outbox,
-            channels: Channels { email },
+            channels: Channels { email, sms, webhook, inapp: config.inapp },
             public_url: config.http.public_url,
             config: config.delivery,
             progress: shared.progress,

@@ -161,7 +161,8 @@ pub(super) fn is_throttling(method: &str, error: &ErrorPayload) -> bool {
 }
 
 /// `Retry-After`, in seconds or as a date.
-pub(super) fn retry_after(value: &str, now: OffsetDateTime) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(value: &str, now: OffsetDateTime) -> Option<Duration> {
     let value = value.trim();
     match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),

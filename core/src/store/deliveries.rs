@@ -195,6 +195,19 @@ impl Store {
     }
 }
 
+/// Marks a message as taken by its contact's own store here; false where it is not to go out any more.
+pub(super) async fn take_inapp(tx: &mut Write, message_id: &str) -> Result<bool, StoreError> {
+    let taken = sqlx::query(
+        "UPDATE deliveries SET state = 'accepted', sent_at_ms = ?, error = NULL
+         WHERE message_id = ? AND state IN ('queued', 'sending')",
+    )
+    .bind(now_ms())
+    .bind(message_id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
+
 /// Makes a code's message due when its landing answers one of our requests. A message that was not sent is revived with
 /// the new expiry (a reorg took the code out and it landed again); one that was sent stays sent.
 pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B256) -> Result<u64, StoreError> {

@@ -20,6 +20,7 @@ mod evidence;
 mod finality;
 mod group;
 mod guesses;
+mod inapp;
 mod issuance;
 mod lost;
 mod mend;
@@ -51,8 +52,8 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, issuance::*, lost::*, mend::*, reports::*,
-    requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
+    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, inapp::*, issuance::*, lost::*, mend::*,
+    reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
 };
 use self::{group::Group, rules::QueueBound};
 

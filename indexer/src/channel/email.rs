@@ -5,7 +5,7 @@ use std::time::Duration;
 use lettre::{Address, message::Mailbox};
 use otp_core::store::Stage;
 
-use super::{Accepted, ChangeWords, Failure, Message, Words};
+use super::{ChangeWords, Failure, HandedOver, Message, Words};
 use crate::{
     mail::{
         dkim::Signer,
@@ -39,7 +39,7 @@ impl Email {
     ///
     /// # Errors
     /// [`Failure::Email`], or [`Failure::Impossible`] where no mail can be made of it.
-    pub async fn send(&self, message: &Message) -> Result<Accepted, Failure> {
+    pub async fn send(&self, message: &Message) -> Result<HandedOver, Failure> {
         let sent = self.postman.send(self.mail(message)?).await;
         let up = !matches!(sent, Err(error) if error.is_about_server());
         match (self.progress.mail_is(up), sent) {
@@ -51,7 +51,7 @@ impl Email {
             _ => {}
         }
         sent?;
-        Ok(Accepted::default())
+        Ok(HandedOver::Accepted { provider_id: None })
     }
 
     /// The mail in its MIME form.

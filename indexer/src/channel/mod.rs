@@ -1,21 +1,27 @@
 //! One sender per channel. What a message says was composed and held against the chain before (`compose.rs`); here it
 //! gets the form of its channel and is handed over, outside of any transaction.
 
+pub mod document;
 pub mod email;
+pub mod http;
+pub mod inapp;
+pub mod sms;
+pub mod webhook;
 
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use otp_core::{
     authorization::Authorization,
-    code::{Digits, LinkToken},
+    code::{Digits, LinkToken, WebhookSecret},
     contact::Channel,
+    inapp::Sealed,
     store::{ChangeKind, Stage},
 };
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use self::email::Email;
+use self::{email::Email, http::HttpFailure, inapp::Inapp, sms::Sms, webhook::Webhook};
 use crate::mail::smtp::SendError;
 
 /// What is to be said, to whom. It has no `Debug`: it holds digits and an address.
@@ -32,6 +38,8 @@ pub struct Message {
     pub address: Zeroizing<String>,
     /// The account's wallet.
     pub wallet: Address,
+    /// What the message is signed with, should it go to a webhook.
+    pub webhook_secret: WebhookSecret,
     /// What it says.
     pub words: Words,
 }
@@ -93,11 +101,16 @@ pub struct ChangeWords {
     pub cancel_link: Zeroizing<String>,
 }
 
-/// The other side has the message.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Accepted {
-    /// What it calls the message, to be asked about later.
-    pub provider_id: Option<String>,
+/// What became of a message that was handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandedOver {
+    /// The other side has it.
+    Accepted {
+        /// What it calls the message, to be asked about later.
+        provider_id: Option<String>,
+    },
+    /// It is to be kept here until it is fetched.
+    Keep(Sealed),
 }
 
 /// Why a message did not go out. No text of another party is kept: it repeats addresses.
@@ -112,6 +125,9 @@ pub enum Failure {
     /// The mail server's doing.
     #[error(transparent)]
     Email(#[from] SendError),
+    /// A provider's or a receiver's doing.
+    #[error(transparent)]
+    Http(#[from] HttpFailure),
 }
 
 impl Failure {
@@ -122,13 +138,23 @@ impl Failure {
             Self::Impossible(_) => false,
             Self::KeyNotLoaded => true,
             Self::Email(error) => error.is_retryable(),
+            Self::Http(failure) => failure.is_retryable(),
+        }
+    }
+
+    /// When the other side wants to be asked again.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Http(failure) => failure.retry_after(),
+            _ => None,
         }
     }
 
     /// Whether nobody knows if the other side has the message all the same.
     #[must_use]
     pub const fn is_without_answer(self) -> bool {
-        matches!(self, Self::Email(SendError::NoAnswer(_)))
+        matches!(self, Self::Email(SendError::NoAnswer(_)) | Self::Http(HttpFailure::NoAnswer(_)))
     }
 }
 
@@ -137,25 +163,34 @@ impl Failure {
 pub struct Channels {
     /// Mail.
     pub email: Email,
+    /// Text messages, where a provider is configured.
+    pub sms: Option<Sms>,
+    /// People's own URLs, where they are allowed.
+    pub webhook: Option<Webhook>,
+    /// Messages that are kept here.
+    pub inapp: Inapp,
 }
 
 impl Channels {
     /// How long handing a message over takes at most, over whichever channel.
     #[must_use]
-    pub const fn longest(&self) -> Duration {
-        self.email.timeout
+    pub fn longest(&self) -> Duration {
+        let sms = self.sms.as_ref().map_or(Duration::ZERO, |sms| sms.timeout);
+        let webhook = self.webhook.as_ref().map_or(Duration::ZERO, |webhook| webhook.timeout);
+        self.email.timeout.max(sms).max(webhook)
     }
 
     /// Gives a message its channel's form and hands it over.
     ///
     /// # Errors
     /// When it was not taken, or nobody knows whether it was.
-    pub async fn hand_over(&self, channel: Channel, message: &Message) -> Result<Accepted, Failure> {
+    pub async fn hand_over(&self, channel: Channel, message: &Message) -> Result<HandedOver, Failure> {
+        let missing = Failure::Impossible("there is no sender for this channel: configure it at the indexer");
         match channel {
             Channel::Email => self.email.send(message).await,
-            Channel::Sms | Channel::Webhook | Channel::Inapp => {
-                Err(Failure::Impossible("there is no sender for this channel: configure it at the indexer"))
-            }
+            Channel::Sms => self.sms.as_ref().ok_or(missing)?.send(message).await,
+            Channel::Webhook => self.webhook.as_ref().ok_or(missing)?.send(message).await,
+            Channel::Inapp => self.inapp.seal(message),
         }
     }
 }

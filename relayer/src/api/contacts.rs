@@ -8,6 +8,7 @@ use axum::{
 };
 use otp_core::{
     clock::{now_ms, rfc3339_ms},
+    code::WebhookSecret,
     contact::{self, Channel, Contact, network},
     http::{Body, Problem, answer},
     metrics,
@@ -130,7 +131,7 @@ fn lookup(contact: &Contact) -> Zeroizing<Vec<u8>> {
     params(("id" = Uuid, Path)),
     request_body = shapes::Digits,
     responses(
-        (status = 200, description = "It is the caller's", body = shapes::Contact),
+        (status = 200, description = "It is the caller's; a webhook's secret is told this once", body = shapes::ProvedContact),
         (status = 404, description = "`not-found`: none of this caller"),
         (status = 422, description = "`wrong-digits`, with attemptsLeft"),
         (status = 423, description = "`locked`, `account-locked`"),
@@ -152,6 +153,7 @@ pub(super) async fn confirm(
     }
     let seed = seed(&app, account_id).await?;
     let _turn = app.turn(account_id).await?;
+    let mut secret = None;
     let mut outcome = app.store.begin_confirmation(account_id, contact_id, now_ms()).await?;
     if let Confirmation::Guess { guess, challenge, attempts_left } = outcome {
         let right = seed.contact_digits(contact_id, challenge).matches(&given);
@@ -162,10 +164,16 @@ pub(super) async fn confirm(
             return Err(wrong_digits(attempts_left));
         }
         outcome = app.store.confirm_contact((account_id, session.id), contact_id, guess, now_ms()).await?;
+        // To whoever has just shown what was sent there, and to nobody who asks later.
+        secret = Some(seed.webhook_secret(contact_id));
         tracing::info!(%account_id, %contact_id, "contact proved");
     }
     match outcome {
-        Confirmation::Proved { contact_id } => proved(&app, account_id, contact_id).await,
+        Confirmation::Proved { contact_id: stands } => {
+            // Where the same address was confirmed before, that contact stands, with its own secret.
+            let secret = secret.filter(|_| stands == contact_id);
+            proved(&app, account_id, stands, secret.as_ref()).await
+        }
         Confirmation::NeedsChange => Err(needs_change()),
         Confirmation::Expired => {
             let detail = "the digits have expired: add the address again for new ones";
@@ -205,10 +213,19 @@ pub(super) async fn remove(State(app): State<App>, session: Session, Id(id): Id)
     }
 }
 
-async fn proved(app: &App, account_id: Uuid, contact_id: Uuid) -> Result<Response, Problem> {
+async fn proved(
+    app: &App,
+    account_id: Uuid,
+    contact_id: Uuid,
+    secret: Option<&WebhookSecret>,
+) -> Result<Response, Problem> {
     let rows = app.store.contacts(account_id).await?;
     let row = rows.iter().find(|row| row.id == contact_id).ok_or_else(Problem::not_found)?;
-    Ok(answer(StatusCode::OK, &shown(app, row)?))
+    let mut body = shown(app, row)?;
+    if let Some(secret) = secret.filter(|_| row.channel == Channel::Webhook) {
+        body["signingSecret"] = secret.expose().as_str().into();
+    }
+    Ok(answer(StatusCode::OK, &body))
 }
 
 fn shown(app: &App, row: &ContactRow) -> Result<Value, Problem> {

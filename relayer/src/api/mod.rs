@@ -12,6 +12,7 @@ mod cookie;
 mod dpop;
 mod events;
 mod fingerprint;
+mod inapp;
 mod links;
 mod nonce;
 pub mod openapi;
@@ -158,6 +159,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/contact-changes/{id}/digits", post(changes::renew))
         .route("/v1/contact-changes/{id}/cancel", post(changes::cancel))
         .route("/v1/account", delete(changes::delete_account))
+        .route("/v1/inapp/messages", get(inapp::messages))
         .route("/v1/otps", get(view::list).post(otps::submit))
         .route("/v1/otps/{id}", get(view::show))
         .route("/v1/otps/{id}/events", get(events::follow))

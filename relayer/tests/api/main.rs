@@ -11,6 +11,7 @@ mod delays;
 mod device;
 mod events;
 mod guesses;
+mod inapp;
 mod limits;
 mod login;
 mod message;

@@ -2,6 +2,7 @@
 
 mod chain;
 mod mailbox;
+mod receiver;
 mod smtp_proxy;
 
 use std::{
@@ -48,7 +49,12 @@ use tempfile::TempDir;
 use testbed::faults::RpcProxy;
 use uuid::Uuid;
 
-pub(crate) use self::{chain::Chain, mailbox::Mailbox, smtp_proxy::SmtpProxy};
+pub(crate) use self::{
+    chain::Chain,
+    mailbox::Mailbox,
+    receiver::{Received, Receiver, Reply},
+    smtp_proxy::SmtpProxy,
+};
 
 /// A child process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -207,7 +213,7 @@ impl World {
             store: self.store.clone(),
             keyring: self.keyring.clone(),
             outbox: self.outbox.clone(),
-            channels: Channels { email },
+            channels: Channels { email, sms: None, webhook: None, inapp: config.inapp },
             public_url: config.http.public_url,
             config: DeliveryConfig { workers: 2, ..config.delivery },
             progress: self.progress.clone(),
@@ -215,11 +221,15 @@ impl World {
         }
     }
 
-    /// Signs a new wallet in and confirms a mail address of its own.
+    /// Signs a new wallet in, with a mail address of its own that is not confirmed yet.
     pub(crate) async fn person(&self) -> Person {
+        self.person_at(Channel::Email, &format!("{}@inbox.example", &Uuid::now_v7().simple().to_string()[16..])).await
+    }
+
+    /// Signs a new wallet in, with a contact that is not confirmed yet.
+    pub(crate) async fn person_at(&self, channel: Channel, address: &str) -> Person {
         let (account_id, contact_id, session_id) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
         let (seed, wallet) = (Seed::generate().unwrap(), Address::from_slice(&keccak256(account_id)[..20]));
-        let address = format!("{}@inbox.example", &contact_id.simple().to_string()[16..]);
         let now = now_ms();
         let session = NewSession {
             nonce: &account_id.to_string(),
@@ -234,8 +244,8 @@ impl World {
             expires_at_ms: now + 900_000,
         };
         assert_eq!(self.store.start_session(&session).await.unwrap(), Some(account_id));
-        assert!(self.contact(account_id, contact_id, Channel::Email, &address).await.is_none());
-        Person { wallet, address, account_id, contact_id, session_id, seed }
+        assert!(self.contact(account_id, contact_id, channel, address).await.is_none());
+        Person { wallet, address: address.to_owned(), account_id, contact_id, session_id, seed }
     }
 
     /// Adds an address to an account; the change that has to be approved where it has a confirmed one.
@@ -383,11 +393,17 @@ impl World {
     /// One confirmed person's request, on the chain.
     pub(crate) async fn issue_one(&self) -> (Person, Issued) {
         let person = self.confirmed_person().await;
-        let authorization = self.withdrawal();
-        let request_id = self.request(&person, &authorization).await;
-        let issued = self.batch(&[(&person, request_id, authorization.action)]).await.remove(0);
-        self.chain.set_otps(self.chain.issuer, issued.serial, &[issued.id]).await;
+        let issued = self.issue_to(&person).await;
         (person, issued)
+    }
+
+    /// A confirmed person's request, on the chain.
+    pub(crate) async fn issue_to(&self, person: &Person) -> Issued {
+        let authorization = self.withdrawal();
+        let request_id = self.request(person, &authorization).await;
+        let issued = self.batch(&[(person, request_id, authorization.action)]).await.remove(0);
+        self.chain.set_otps(self.chain.issuer, issued.serial, &[issued.id]).await;
+        issued
     }
 
     /// Deliveries in a state.
@@ -417,6 +433,17 @@ pub(crate) async fn settle(settler: &mut Settler) {
 /// Sends everything that is due.
 pub(crate) async fn work_off(worker: &Worker) {
     while worker.step().await.unwrap() {}
+}
+
+/// Works for at most half a minute, until a message was taken.
+pub(crate) async fn until_accepted(world: &World, worker: &Worker) {
+    let taken = async {
+        while world.deliveries("accepted").await == 0 {
+            worker.step().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), taken).await.unwrap();
 }
 
 /// Starts a program and waits for a line on its standard output.

@@ -15,7 +15,7 @@ use utoipa::{
     },
 };
 
-use super::{about, auth, changes, contacts, events, links, otps, sponsor, unlock, view};
+use super::{about, auth, changes, contacts, events, inapp, links, otps, sponsor, unlock, view};
 
 const PROBLEM: &str = "Problem";
 const PROBLEM_TYPE: &str = "application/problem+json";
@@ -33,6 +33,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         about::config, about::readyz, livez, openapi,
         auth::nonce, auth::login, auth::logout,
         contacts::list, contacts::add, contacts::confirm, contacts::remove,
+        inapp::messages,
         changes::list, changes::approve, changes::renew, changes::cancel, changes::delete_account,
         otps::submit, view::list, view::show, events::follow, unlock::unlock, links::report, sponsor::sponsor,
     ),

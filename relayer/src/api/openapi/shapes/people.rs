@@ -65,6 +65,26 @@ pub struct Contact {
     pub created_at: Time,
 }
 
+/// A contact whose digits were right.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvedContact {
+    /// Its id.
+    pub contact_id: Uuid,
+    /// Its channel.
+    pub channel: Channel,
+    /// The address as it may be shown.
+    pub masked: String,
+    /// Whether its owner has shown digits sent to it.
+    pub proved: bool,
+    /// Whether codes go to it.
+    pub confirmed: bool,
+    /// When it was added.
+    pub created_at: Time,
+    /// What messages to a webhook are signed with; in the answer to the digits that proved it and never again.
+    pub signing_secret: Option<String>,
+}
+
 /// A new contact.
 #[derive(Serialize, ToSchema)]
 pub struct NewContact {
@@ -102,6 +122,35 @@ pub struct Digits {
 pub struct Token {
     /// As it stands in the link.
     pub token: String,
+}
+
+/// Messages for the caller's in-app keys.
+#[derive(Serialize, ToSchema)]
+pub struct InappMessages {
+    /// HPKE's KEM, KDF and AEAD by their numbers in RFC 9180.
+    pub suite: String,
+    /// Oldest first.
+    pub messages: Vec<InappMessage>,
+    /// `after` for what follows.
+    pub next: u64,
+}
+
+/// A sealed message.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InappMessage {
+    /// Its id, bound by the seal.
+    pub id: String,
+    /// Whose key it is sealed to, bound by the seal.
+    pub contact_id: Uuid,
+    /// When it was first due.
+    pub created_at: Time,
+    /// When what it says is worth nothing any more.
+    pub expires_at: Time,
+    /// The ephemeral public key.
+    pub enc: Hex,
+    /// Ciphertext and tag.
+    pub ciphertext: Hex,
 }
 
 /// Changes that wait.
