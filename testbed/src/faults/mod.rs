@@ -1,11 +1,15 @@
-//! Parts that fail on demand: a node that answers badly.
+//! Parts that fail on demand: a node and a mail server that answer badly, and a disk that is full.
 
+mod disk;
 mod lag;
 mod replacement;
 mod rpc_proxy;
 mod rule;
+mod smtp;
 
 pub use self::{
+    disk::Disk,
     rpc_proxy::RpcProxy,
     rule::{Fault, Rule},
+    smtp::{SmtpFault, SmtpServer, Taken},
 };

@@ -124,7 +124,11 @@ impl World {
     }
 
     pub(crate) async fn on(chain: Chain) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::within(chain, tempfile::tempdir().unwrap()).await
+    }
+
+    /// With its files in a folder that was made for it.
+    pub(crate) async fn within(chain: Chain, folder: TempDir) -> Self {
         let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
         let wrapper = KeyWrapper::File(folder.path().join("master.key"));
         let keyring = Arc::new(Keyring::open_or_create(&store, &wrapper).await.unwrap());
