@@ -4,6 +4,9 @@
 //!
 //! Labels have few values: never an id, a wallet, a contact, an address or anything that a caller chose.
 
+mod absolute;
+mod tls;
+
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -13,6 +16,11 @@ use anyhow::Context;
 use metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    absolute::{Distribution, set_distribution},
+    tls::note_tls_error,
+};
 
 /// What a metric's value does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +75,12 @@ metrics! {
 
     /// Attempts to sign in, by outcome (`accepted`, `refused`, `unavailable`).
     SIGN_INS: Counter "otp_sign_ins_total" Count ["outcome"];
+    /// Those that were not accepted, by the check that failed (`grammar`, `domain`, `uri`, `scheme`, `origin`, `chain-id`, `issued-at`, `expiration-time`, `not-before`, `nonce`, `signature` and the like; `chain` where the chain could not be asked).
+    SIGN_IN_FAILURES: Counter "otp_sign_in_failures_total" Count ["cause"];
+    /// From a wallet's first sign-in to its first confirmed contact.
+    WALLET_BIND_SECONDS: Histogram "otp_wallet_bind_seconds" Seconds [];
+    /// What came a second time and was refused: a sign-in's `nonce`, a device key's `proof`; a `code` at the contract, which is the indexer's to count.
+    REPLAYS: Counter "otp_replays_refused_total" Count ["what"];
     /// Digits that were compared, by what they were for (`otp`, `contact`, `change`) and outcome (`right`, `wrong`).
     GUESSES: Counter "otp_guesses_total" Count ["for", "outcome"];
     /// Contact changes and deletions, by what happened (`announced`, `approved`, `cancelled`, `applied`; `unannounced`: put off, since no message of it was handed over).
@@ -80,6 +94,8 @@ metrics! {
     /// 1 while issuance is switched on, 0 while it is off, wholly or for a purpose or channel.
     ISSUANCE_ON: Gauge "otp_issuance_on" Count ["scope"];
 
+    /// Requests answered with 202, by the channel that their digits go out on.
+    REQUESTS: Counter "otp_requests_total" Count ["channel"];
     /// Requests answered with 202, by purpose.
     REQUESTS_ACCEPTED: Counter "otp_requests_accepted_total" Count ["purpose"];
     /// Requests that wait for a batch, by purpose.
@@ -120,6 +136,13 @@ metrics! {
     /// 1 while the node is put aside, 0 while it is used.
     RPC_PUT_ASIDE: Gauge "otp_rpc_put_aside" Count ["endpoint"];
 
+    /// Age of the data key that seals now.
+    DATA_KEY_AGE_SECONDS: Gauge "otp_data_key_age_seconds" Seconds [];
+    /// Sealed values and wrapped keys that did not open, by what they are (`seed`, `contact`, `authorization`, `data-key` and the like).
+    DECRYPT_ERRORS: Counter "otp_decrypt_errors_total" Count ["what"];
+    /// Connections to a provider that failed in TLS, by provider (`rpc`, `mail`).
+    TLS_ERRORS: Counter "otp_tls_errors_total" Count ["provider"];
+
     /// Blocks between the head and the last one whose events are stored.
     INDEXER_LAG_BLOCKS: Gauge "otp_indexer_lag_blocks" Count [];
     /// How many blocks each reorg took back.
@@ -145,10 +168,45 @@ metrics! {
     /// Reports of mail servers and providers: `delivered`, `bounced`, `unknown` (no such message, or nothing new of it),
     /// `unreadable`.
     DELIVERY_REPORTS: Counter "otp_delivery_reports_total" Count ["result"];
+    /// Issuances on the chain, by chain id and `status`: `success` by their events, `reverted` by the calls in final blocks.
+    SET_CHAIN: Counter "otp_set_chain_total" Count ["network", "status"];
+    /// Codes by how they ended: `success` (verified), `expired` (ran out, neither verified nor revoked), `wrong` digits that were compared, and calls that the contract refused since the code was `used` or `unknown`.
+    VERIFY: Counter "otp_verify_total" Count ["result"];
+    /// Codes that a contract has consumed: gated actions that were done.
+    ACTIONS_CONSUMED: Counter "otp_actions_consumed_total" Count [];
+    /// Codes that were revoked.
+    CODES_REVOKED: Counter "otp_codes_revoked_total" Count [];
+    /// Codes on the chain whose message was handed over, by channel.
+    CODES_DELIVERED: Counter "otp_codes_delivered_total" Count ["channel"];
+    /// Calls to the verifier in final blocks that reverted, by function and the contract's error.
+    CALLS_REVERTED: Counter "otp_calls_reverted_total" Count ["function", "error"];
+    /// What governance did, by event (`policy-set`, `role-granted`, `role-revoked`, `paused`, `unpaused`, `upgraded`).
+    GOVERNANCE_CHANGES: Counter "otp_governance_changes_total" Count ["change"];
+    /// Operations of the timelock, by step (`scheduled`, `executed`, `cancelled`).
+    TIMELOCK_OPERATIONS: Counter "otp_timelock_operations_total" Count ["step"];
+    /// From an operation's announcement by the timelock to its execution.
+    GOVERNANCE_DELAY_SECONDS: Histogram "otp_governance_delay_seconds" Seconds [];
+    /// How long our codes took, by stage (`request-mined`, `mined-delivered`, `delivered-verified`, `request-verified`).
+    STAGE_SECONDS: Histogram "otp_stage_seconds" Seconds ["stage"];
+    /// Gas of whole issuances in final blocks, for each code in them.
+    GAS_PER_CODE: Histogram "otp_gas_per_code" Count [];
+    /// How far final blocks were searched for calls to the verifier, in blocks behind the last final one.
+    CALLS_LAG_BLOCKS: Gauge "otp_calls_lag_blocks" Count [];
+
+    /// Messages that are not settled, by state: `due`, `sending`, `waiting` to be tried again, `dead` (given up).
+    OUTBOX_MESSAGES: Gauge "otp_outbox_messages" Count ["state"];
+    /// For how long the oldest message that is due has been.
+    OUTBOX_OLDEST_SECONDS: Gauge "otp_outbox_oldest_seconds" Seconds [];
 }
 
 /// Fitting for answers in milliseconds and blocks in seconds alike.
-const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+pub const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// From a transaction of its own to a place in a full batch.
+pub const GAS: [f64; 10] =
+    [3_000.0, 4_000.0, 5_000.0, 6_000.0, 8_000.0, 10_000.0, 20_000.0, 40_000.0, 60_000.0, 100_000.0];
+/// From a second to a month.
+pub const LONG_SECONDS: [f64; 10] =
+    [1.0, 10.0, 60.0, 600.0, 4_000.0, 12_000.0, 40_000.0, 80_000.0, 250_000.0, 1_000_000.0];
 const CODES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0];
 const DEPTHS: [f64; 8] = [1.0, 2.0, 3.0, 6.0, 12.0, 32.0, 64.0, 128.0];
 /// How often observations are sorted into their buckets while nobody scrapes.
@@ -174,6 +232,7 @@ impl Recorder {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .set_buckets_for_metric(Matcher::Full(BATCH_CODES.to_owned()), &CODES)?
             .set_buckets_for_metric(Matcher::Full(INDEXER_REORG_BLOCKS.to_owned()), &DEPTHS)?
+            .set_buckets_for_metric(Matcher::Full(WALLET_BIND_SECONDS.to_owned()), &LONG_SECONDS)?
             .build_recorder();
         let handle = Self(recorder.handle());
         metrics::set_global_recorder(recorder).ok().context("another recorder is there already")?;
@@ -184,7 +243,9 @@ impl Recorder {
     /// All series in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut text = self.0.render();
+        absolute::render(&mut text);
+        text
     }
 
     /// Bounds what is held between two scrapes; until `shutdown`.

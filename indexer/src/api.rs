@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{bounces::Reports, progress::Progress};
+use crate::{bounces::Reports, progress::Progress, stats::Stats};
 
 /// The most events in one answer.
 const PAGE: u32 = 200;
@@ -56,6 +56,8 @@ pub struct App {
     pub max_head_age: Duration,
     /// Tail and mail.
     pub progress: Progress,
+    /// What `/v1/stats` tells.
+    pub stats: Stats,
     /// Whether the public port's clients speak TLS.
     pub is_tls: bool,
     /// Cancelled once the daemon was told to end, which is when it stops being ready.
@@ -70,6 +72,7 @@ pub fn public(app: App) -> Router {
         .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
         .route("/v1/evidence", get(evidence::entries))
         .route("/v1/evidence/head", get(evidence::head))
+        .route("/v1/stats", get(stats))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
         .with_state(app);
@@ -148,7 +151,7 @@ pub(crate) fn show(event: &ChainEvent) -> Value {
         "logIndex": place.log_index,
         "time": time(place.timestamp),
     });
-    let party = if event.kind == EventKind::Consumed { "consumer" } else { "by" };
+    let (subject, action, party) = names(event.kind);
     let address = |address: Option<Address>| address.map(|a| a.to_checksum(None).into());
     let optional: [(&str, Option<Value>); 11] = [
         ("id", facts.on_chain_id.map(|id| json!(id))),
@@ -159,14 +162,24 @@ pub(crate) fn show(event: &ChainEvent) -> Value {
         ("first", facts.first.map(Value::from)),
         ("size", facts.size.map(Value::from)),
         ("expiry", facts.expiry.map(|expiry| time(expiry).into())),
-        ("subject", address(facts.subject)),
-        ("action", facts.action.map(|action| json!(action))),
+        (subject, address(facts.subject)),
+        (action, facts.action.map(|action| json!(action))),
         (party, address(facts.party)),
     ];
     if let Some(members) = shown.as_object_mut() {
         members.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
     shown
+}
+
+/// What the members of an event are called that mean something else in each kind.
+const fn names(kind: EventKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        EventKind::Consumed => ("subject", "action", "consumer"),
+        EventKind::RoleGranted | EventKind::RoleRevoked => ("account", "role", "by"),
+        EventKind::Upgraded => ("subject", "action", "implementation"),
+        _ => ("subject", "action", "by"),
+    }
 }
 
 /// The ticket of a code, rebuilt from the chain's logs alone.
@@ -232,6 +245,18 @@ fn status_of<'a>(events: impl Iterator<Item = &'a ChainEvent>, expired: bool) ->
         Some(1) => "verified",
         _ if expired => "expired",
         _ => "issued",
+    }
+}
+
+/// Counts and rates over windows.
+async fn stats(State(app): State<App>) -> Result<Response, Problem> {
+    match app.stats.get().await.map_err(|e| Problem::internal(&e))? {
+        Some(stats) => Ok(http::answer(StatusCode::OK, &stats)),
+        None => {
+            let detail = "the chain was not read yet: ask again in a while";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(Problem::new(status, "chain-unavailable", "Chain unavailable", detail).retry_after(5))
+        }
     }
 }
 

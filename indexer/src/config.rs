@@ -55,6 +55,8 @@ pub struct Config {
     pub webhook: Option<Duration>,
     /// Messages that are kept here.
     pub inapp: Inapp,
+    /// How final blocks are searched for calls.
+    pub calls: CallsConfig,
     /// How messages are worked off.
     pub delivery: DeliveryConfig,
     /// The evidence log.
@@ -95,6 +97,17 @@ pub struct HttpConfig {
     pub listening: Listening,
     /// `http.public_url`: what links in messages begin with; without a slash at its end.
     pub public_url: String,
+}
+
+/// `calls.*`
+#[derive(Debug, Clone, Copy)]
+pub struct CallsConfig {
+    /// `calls.search`: whether final blocks are searched for calls to the verifier that reverted.
+    pub search: bool,
+    /// `calls.blocks_per_second`: the most blocks that are searched in a second.
+    pub blocks_per_second: u32,
+    /// `calls.timelock`: the timelock that governs the verifier, whose logs are read where it is set.
+    pub timelock: Option<Address>,
 }
 
 /// How the connection to the SMTP server is secured.
@@ -204,6 +217,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let sms = sms::config::read(reader, http.as_ref().map(|http| http.public_url.as_str()));
     let webhook = read_webhook(reader);
     let inapp = reader.seconds("inapp.keep_seconds", "86400", 0..=2_592_000).map(|keep| Inapp { keep });
+    let calls = read_calls(reader);
     let delivery = read_delivery(reader);
     let evidence = EvidenceConfig::read(reader);
     let log_filter = reader.or("log.filter", "info");
@@ -216,6 +230,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         sms: sms?,
         webhook: webhook?,
         inapp: inapp?,
+        calls: calls?,
         delivery: delivery?,
         evidence: evidence?,
         log_filter: log_filter?,
@@ -288,6 +303,13 @@ fn read_webhook(reader: &mut Reader) -> Option<Option<Duration>> {
     let enabled: Option<bool> = reader.or("webhook.enabled", "false");
     let timeout = reader.millis("webhook.timeout_ms", "5000", 100..=60_000);
     Some(enabled?.then_some(timeout?))
+}
+
+fn read_calls(reader: &mut Reader) -> Option<CallsConfig> {
+    let search = reader.or("calls.search", "true");
+    let blocks_per_second = reader.within("calls.blocks_per_second", "20", 1..=1_000);
+    let timelock = reader.optional("calls.timelock");
+    Some(CallsConfig { search: search?, blocks_per_second: blocks_per_second?, timelock: timelock? })
 }
 
 fn read_delivery(reader: &mut Reader) -> Option<DeliveryConfig> {

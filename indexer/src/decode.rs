@@ -1,7 +1,11 @@
 //! From a block's logs to its events. A log that is not what the contract's interface says is either a node's fault, and
 //! is asked for again, or the contract's: then it is stored as what it is, and nothing follows from it.
 
-use alloy::{primitives::B256, rpc::types::Log, sol_types::SolEventInterface};
+use alloy::{
+    primitives::{Address, B256},
+    rpc::types::Log,
+    sol_types::{SolEvent, SolEventInterface},
+};
 use otp_core::{
     contract::{MAX_BATCH, OtpVerifier::OtpVerifierEvents as Event, proxy},
     store::{Block, ChainEvent, EventKind, Facts, Place},
@@ -97,6 +101,12 @@ impl Reading {
         let (block, log_index) = (place.block_hash, place.log_index);
         let malformed = |why| DecodeError::Malformed { block, log_index, why };
         let gap = DecodeError::Gap { block, log_index };
+        if log.topic0() == Some(&proxy::Upgraded::SIGNATURE_HASH) {
+            let upgraded = proxy::Upgraded::decode_log(&log.inner).map_err(|_| malformed("it does not decode"))?;
+            let facts = Facts { party: Some(upgraded.implementation), ..Facts::default() };
+            self.events.push(ChainEvent { place, kind: EventKind::Upgraded, facts });
+            return Ok(());
+        }
         if !log.topic0().is_some_and(|topic| Event::SELECTORS.contains(&topic.0)) {
             if !log.topic0().is_some_and(|topic| proxy::TOPICS.contains(topic)) {
                 self.events.push(ChainEvent { place, kind: EventKind::Unknown, facts: Facts::default() });
@@ -191,17 +201,22 @@ fn other_facts(event: Event) -> Option<(EventKind, Facts)> {
             Facts { root: Some(e.root), issuer: Some(e.issuer), party: Some(e.by), ..facts },
         )),
         Event::PolicySet(e) => Some((EventKind::PolicySet, Facts { purpose: Some(e.purpose), ..facts })),
-        // roles, pause and upgrades
+        Event::RoleGranted(e) => Some((EventKind::RoleGranted, role(e.role, e.account, e.sender))),
+        Event::RoleRevoked(e) => Some((EventKind::RoleRevoked, role(e.role, e.account, e.sender))),
+        Event::Paused(e) => Some((EventKind::Paused, Facts { party: Some(e.account), ..facts })),
+        Event::Unpaused(e) => Some((EventKind::Unpaused, Facts { party: Some(e.account), ..facts })),
+        // the initialization, and who administers a role: nothing of ours ever changes that
         _ => None,
     }
 }
 
+fn role(role: B256, account: Address, sender: Address) -> Facts {
+    Facts { action: Some(role), subject: Some(account), party: Some(sender), ..Facts::default() }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloy::{
-        primitives::{Address, U256},
-        sol_types::SolEvent,
-    };
+    use alloy::primitives::U256;
     use otp_core::contract::OtpVerifier::{OtpBatchSet, OtpSet, OtpVerified, Paused};
 
     use super::*;
@@ -242,7 +257,10 @@ mod tests {
             Paused { account: Address::ZERO }.encode_log_data(),
         ]);
         let read = events(&BLOCK, &given).unwrap();
-        assert_eq!(read.iter().map(|e| e.kind.name()).collect::<Vec<_>>(), ["otp-batch-set", "otp-set", "otp-set"]);
+        assert_eq!(
+            read.iter().map(|e| e.kind.name()).collect::<Vec<_>>(),
+            ["otp-batch-set", "otp-set", "otp-set", "paused"]
+        );
         assert_eq!(read[2].facts.serial, Some(5));
         assert_eq!(read[2].facts.issuer, Some(Address::repeat_byte(2)));
         assert_eq!(read[2].facts.expiry, Some(1_060));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use otp_core::{
-    chain, http,
+    chain::{self, Node},
+    http,
     metrics::Recorder,
     store::{Outbox, Store},
     tasks::{Notice, Tasks},
@@ -15,17 +16,21 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, App},
     bounces::Reports,
+    calls::Calls,
     channel::{Channels, email::Email, sms::Sms, webhook::Webhook},
     config::Config,
     deliver::{self, Worker},
     evidence::{self, Notary},
+    figures::Measuring,
     finality::Settler,
     heads::Heads,
     keys, lock,
     mail::{dkim::Signer, smtp::Postman},
     progress::Progress,
     source::Source,
+    stats::Stats,
     tail::Tail,
+    timelock::Timelock,
 };
 
 /// What tail and workers share.
@@ -64,6 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         confirmations: config.chain.confirmations,
         max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
+        stats: Stats::new(shared.store.clone(), config.chain.deployment),
         is_tls: listening.is_public_tls(),
         leaving,
     };
@@ -91,6 +97,7 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
     let (watched, stop) = (pool.clone(), shutdown.clone());
     let source = Source::new(node.clone(), pool.clone(), chain.deployment.verifier);
     let (store, outbox) = (shared.store.clone(), shared.outbox.clone());
+    spawn_figures(tasks, config, shared, &node, &shutdown);
     let (progress, due) = (shared.progress.clone(), shared.due.clone());
     let settler =
         Settler::new(source.clone(), store.clone(), outbox.clone(), chain.clone(), progress.clone(), due.clone());
@@ -126,6 +133,25 @@ fn spawn_evidence(tasks: &mut Tasks, config: &Config, store: &Store, shutdown: C
         let key = evidence::ensure_key(&store, chain.deployment, chain.deployment_block, &config).await?;
         Notary::new(store, chain.deployment, keyring, key, config).run(shutdown).await
     });
+}
+
+/// What is read and counted behind the tail.
+fn spawn_figures(tasks: &mut Tasks, config: &Config, shared: &Shared, node: &Node, shutdown: &CancellationToken) {
+    let (chain, store) = (&config.chain, &shared.store);
+    let (deployment, confirmations) = (chain.deployment, chain.confirmations);
+    if config.calls.search {
+        let from = (chain.deployment_block, confirmations);
+        let progress = shared.progress.clone();
+        let calls = Calls::new(node.clone(), store.clone(), deployment, from, config.calls, progress);
+        tasks.spawn("calls", calls.run(shutdown.clone()));
+    }
+    if let Some(timelock) = config.calls.timelock {
+        let from = (chain.deployment_block, chain.range_blocks);
+        let timelock = Timelock::new(node.clone(), store.clone(), deployment, timelock, from);
+        tasks.spawn("timelock", timelock.run(shutdown.clone()));
+    }
+    let measuring = Measuring { store: store.clone(), deployment, confirmations, progress: shared.progress.clone() };
+    tasks.spawn("figures", measuring.run(shutdown.clone()));
 }
 
 fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -1,11 +1,12 @@
 //! What has to be done now and then: old buckets are forgotten, and the metrics say what is switched off, also where
-//! another relayer on the same store was told to.
+//! another relayer on the same store was told to, and how old the data key is.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use otp_core::{
+    clock::now_ms,
     id::Purpose,
-    metrics::ISSUANCE_ON,
+    metrics::{DATA_KEY_AGE_SECONDS, ISSUANCE_ON},
     store::{Store, StoreError, Switch},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ pub async fn run(store: Store, purposes: Vec<Purpose>, buckets: u32, shutdown: C
         }
         if look % PRUNE_EVERY == 0 {
             prune(&store, buckets).await;
+            measure_keys(&store).await;
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -51,6 +53,17 @@ async fn step(store: &Store, purposes: &[Purpose], told: &mut Option<BTreeSet<Sw
     }
     *told = Some(off);
     Ok(())
+}
+
+async fn measure_keys(store: &Store) {
+    match store.data_keys().await {
+        Ok(keys) => {
+            let made_ms = keys.last().map_or_else(now_ms, |key| key.created_at_ms);
+            let age_ms = u64::try_from(now_ms().saturating_sub(made_ms)).unwrap_or_default();
+            metrics::gauge!(DATA_KEY_AGE_SECONDS).set(Duration::from_millis(age_ms).as_secs_f64());
+        }
+        Err(error) => tracing::warn!(%error, "the data keys' age could not be read"),
+    }
 }
 
 async fn prune(store: &Store, most: u32) {

@@ -21,7 +21,7 @@ use super::{
     judge::judge,
     refusal::ENDLESS,
 };
-use crate::metrics::{RPC_CALL_SECONDS, RPC_CALLS, RPC_PUT_ASIDE};
+use crate::metrics::{RPC_CALL_SECONDS, RPC_CALLS, RPC_PUT_ASIDE, note_tls_error};
 
 /// More than a full block's receipts, less than what a malicious node could fill the memory with.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -164,7 +164,10 @@ impl Endpoint {
 
     async fn exchange(&self, request: &RequestPacket) -> Result<ResponsePacket, Failure> {
         let sent = self.client.post(self.url.0.clone()).json(request).send().await;
-        let mut response = sent.map_err(|_| Failure::Unreachable)?;
+        let mut response = sent.map_err(|error| {
+            note_tls_error("rpc", &error);
+            Failure::Unreachable
+        })?;
         let status = response.status();
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = header.and_then(|value| answer::retry_after(value, OffsetDateTime::now_utc()));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{KEY_LENGTH, KeyWrapper, SealError, decrypt, encrypt, version_of};
-use crate::{clock::now_ms, store::Store};
+use crate::{clock::now_ms, metrics::DECRYPT_ERRORS, store::Store};
 
 /// How long a new data key only opens. A few of [`WATCH`], and time for KMS to answer.
 pub(super) const LOADED_WITHIN: Duration = Duration::from_secs(4);
@@ -154,6 +154,7 @@ impl Keyring {
         let keys = self.keys();
         let key = keys.iter().find(|key| key.version == version).ok_or(SealError::UnknownKey { version, domain })?;
         decrypt(&key.key, version, domain, owner, sealed)
+            .inspect_err(|_| metrics::counter!(DECRYPT_ERRORS, "what" => domain).increment(1))
     }
 
     /// The version of the data key that seals now.
@@ -230,7 +231,8 @@ async fn load(store: &Store, wrapper: &KeyWrapper, known: &[DataKey]) -> Result<
             keys.push(key.clone());
             continue;
         }
-        let key = wrapper.unwrap_key(row.version, &row.wrapped).await?;
+        let key = wrapper.unwrap_key(row.version, &row.wrapped).await;
+        let key = key.inspect_err(|_| metrics::counter!(DECRYPT_ERRORS, "what" => "data-key").increment(1))?;
         let key = key.as_slice().try_into().map_err(|_| SealError::Opening { domain: "data-key" })?;
         // Before the first one there was nothing to seal with.
         let seals_from_ms = if keys.is_empty() { i64::MIN } else { row.created_at_ms.saturating_add(loaded_within_ms) };

@@ -59,6 +59,16 @@ pub enum EventKind {
     BatchRevoked,
     /// `PolicySet`
     PolicySet,
+    /// `RoleGranted`
+    RoleGranted,
+    /// `RoleRevoked`
+    RoleRevoked,
+    /// `Paused`
+    Paused,
+    /// `Unpaused`
+    Unpaused,
+    /// `Upgraded` of the proxy (ERC-1967)
+    Upgraded,
     /// A log whose topic the interface does not have, as of a contract that was upgraded.
     Unknown,
     /// A log of a known topic that the contract, as we know it, cannot have written.
@@ -66,7 +76,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::BatchSet,
         Self::Set,
         Self::Verified,
@@ -76,6 +86,11 @@ impl EventKind {
         Self::PolicySet,
         Self::Unknown,
         Self::Malformed,
+        Self::RoleGranted,
+        Self::RoleRevoked,
+        Self::Paused,
+        Self::Unpaused,
+        Self::Upgraded,
     ];
 
     /// The name in the table and in the API.
@@ -91,7 +106,21 @@ impl EventKind {
             Self::PolicySet => "policy-set",
             Self::Unknown => "unknown",
             Self::Malformed => "malformed",
+            Self::RoleGranted => "role-granted",
+            Self::RoleRevoked => "role-revoked",
+            Self::Paused => "paused",
+            Self::Unpaused => "unpaused",
+            Self::Upgraded => "upgraded",
         }
+    }
+
+    /// Whether it changes who may do what, or the contract itself.
+    #[must_use]
+    pub const fn is_governance(self) -> bool {
+        matches!(
+            self,
+            Self::PolicySet | Self::RoleGranted | Self::RoleRevoked | Self::Paused | Self::Unpaused | Self::Upgraded
+        )
     }
 
     /// The kind of a name.
@@ -135,11 +164,11 @@ pub struct Facts {
     pub size: Option<u64>,
     /// Unix seconds of chain time.
     pub expiry: Option<u64>,
-    /// The wallet that verified.
+    /// The wallet that verified, or whom a role was given or taken from.
     pub subject: Option<Address>,
-    /// What the code authorised.
+    /// What the code authorised, or the role that was given or taken.
     pub action: Option<B256>,
-    /// The consumer, or who revoked.
+    /// The consumer, who revoked, who changed a role or paused, or the new implementation.
     pub party: Option<Address>,
 }
 

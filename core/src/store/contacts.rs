@@ -168,13 +168,13 @@ impl Store {
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
-    /// Whether this is a contact of this account that may receive codes.
+    /// The channel of a contact of this account that may receive codes; `None` where it is none.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn is_confirmed(&self, account_id: Uuid, contact_id: Uuid) -> Result<bool, StoreError> {
-        let row = sqlx::query(
-            "SELECT 1 FROM contacts c JOIN accounts a ON a.id = c.account_id
+    pub async fn confirmed_channel(&self, account_id: Uuid, contact_id: Uuid) -> Result<Option<Channel>, StoreError> {
+        let channel: Option<String> = sqlx::query_scalar(
+            "SELECT c.channel FROM contacts c JOIN accounts a ON a.id = c.account_id
              WHERE c.id = ? AND c.account_id = ? AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
              AND a.closed_at_ms IS NULL",
         )
@@ -182,7 +182,21 @@ impl Store {
         .bind(account_id)
         .fetch_optional(&self.readers)
         .await?;
-        Ok(row.is_some())
+        channel.map(|word| word.parse().map_err(|_| StoreError::Damaged { table: "contacts" })).transpose()
+    }
+
+    /// How long after its wallet's first sign-in an account was bound to its first contact, in milliseconds, where
+    /// `contact_id` is that contact and was confirmed at `now_ms`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn bound_after_ms(&self, contact_id: Uuid, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query_scalar(
+            "SELECT c.confirmed_at_ms - a.created_at_ms FROM contacts c JOIN accounts a ON a.id = c.account_id
+             WHERE c.id = ?1 AND c.confirmed_at_ms = ?2 AND NOT EXISTS (SELECT 1 FROM contacts o
+                 WHERE o.account_id = c.account_id AND o.id <> c.id AND o.confirmed_at_ms IS NOT NULL)",
+        );
+        Ok(row.bind(contact_id).bind(now_ms).fetch_optional(&self.readers).await?)
     }
 
     /// Counts an attempt at a contact's digits; it is committed when this returns.

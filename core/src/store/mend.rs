@@ -13,7 +13,7 @@ use sqlx::FromRow;
 use super::{
     Block, ChainEvent, Cursor, EventFilter, Outbox, Store, StoreError, Write,
     chain::cancel_off_chain,
-    column,
+    column, figures,
     rows::{enqueue_codes, insert_blocks, insert_events},
 };
 use crate::id::Deployment;
@@ -191,6 +191,9 @@ impl Store {
         }
         insert_blocks(&mut tx, &wanted.iter().chain(stretch.blocks.last()).copied().collect::<Vec<_>>()).await?;
         let due = enqueue_codes(&mut tx, outbox, &events.missing).await?;
+        if !(events.missing.is_empty() && events.surplus.is_empty() && events.differing.is_empty()) {
+            figures::forget(&mut tx, stretch.from).await?;
+        }
         let cancelled = if events.surplus.is_empty() { 0 } else { cancel_off_chain(&mut tx).await? };
         tx.commit().await?;
         Ok(Mended {
@@ -232,6 +235,7 @@ impl Store {
         .bind(hash.as_slice())
         .execute(&mut *tx)
         .await?;
+        figures::forget(&mut tx, 0).await?;
         let cancelled = cancel_off_chain(&mut tx).await?;
         tx.commit().await?;
         Ok(Mended { removed, blocks, cancelled, ..Mended::default() })

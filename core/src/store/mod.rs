@@ -17,6 +17,7 @@ mod depth;
 mod erasure;
 mod events;
 mod evidence;
+mod figures;
 mod finality;
 mod group;
 mod guesses;
@@ -52,8 +53,9 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, evidence::*, finality::*, guesses::*, inapp::*, issuance::*, lost::*, mend::*,
-    reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*, waiting::*,
+    depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*, issuance::*, lost::*,
+    mend::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*,
+    waiting::*,
 };
 use self::{group::Group, rules::QueueBound};
 

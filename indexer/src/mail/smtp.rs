@@ -11,6 +11,8 @@ use lettre::{
     },
 };
 
+use otp_core::metrics::note_tls_error;
+
 use crate::config::{MailConfig, MailSecurity};
 
 /// Why a message was not taken. No text of the server is kept: it repeats addresses.
@@ -111,6 +113,7 @@ impl Postman {
 }
 
 fn classify(error: &Error) -> SendError {
+    note_tls_error("mail", error);
     if error.is_client() {
         return SendError::Unfit;
     }

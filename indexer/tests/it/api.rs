@@ -6,6 +6,7 @@ use alloy::primitives::{B256, keccak256};
 use indexer::{
     api::{self, App},
     bounces::Reports,
+    stats::Stats,
 };
 use otp_core::{contract::OtpVerifier, metrics::Recorder, secret::Secret};
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub(crate) async fn serve(world: &World) -> (String, String) {
         confirmations: 0,
         max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
+        stats: Stats::new(world.store.clone(), world.chain.deployment),
         is_tls: false,
         leaving: CancellationToken::new(),
     };
@@ -34,7 +36,7 @@ pub(crate) async fn serve(world: &World) -> (String, String) {
     (urls.remove(0), urls.remove(0))
 }
 
-async fn get(url: &str) -> (u16, Value) {
+pub(crate) async fn get(url: &str) -> (u16, Value) {
     let answer = reqwest::get(url).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }

@@ -99,13 +99,13 @@ async fn a_database_that_is_as_the_chain_verifies_and_each_difference_is_named_w
     let (code, answer) = site.json(&["verify"]).await;
     assert_eq!(
         (code, answer["equal"].as_bool(), answer["events"].as_u64()),
-        (Some(0), Some(true), Some(29)),
+        (Some(0), Some(true), Some(35)),
         "{answer}"
     );
     assert_eq!(answer["to"], cursor(&world).await.number);
 
     let events = world.store.events(&otp_core::store::EventFilter::default(), 100).await.unwrap();
-    let [gone, changed] = [events[3].place, events[9].place];
+    let [gone, changed] = [events[9].place, events[15].place];
     by_hand(
         &world,
         &format!(
@@ -173,10 +173,10 @@ async fn a_rebuild_exports_the_same_and_sends_nothing_again() {
     mailbox.one(&person.address).await;
     let site = Site::on(&world, mailbox.smtp_port);
     let (before, stood) = (site.export().await, cursor(&world).await);
-    assert_eq!(before.lines().count(), 31 + 10, "every event, and each block that has one: {before}");
+    assert_eq!(before.lines().count(), 37 + 11, "every event, and each block that has one: {before}");
 
     let (code, answer) = site.json(&["rebuild"]).await;
-    assert_eq!((code, answer["events"].as_u64()), (Some(0), Some(31)), "{answer}");
+    assert_eq!((code, answer["events"].as_u64()), (Some(0), Some(37)), "{answer}");
     assert_eq!(answer["mended"]["eventsAdded"], 0, "nothing was wrong: {answer}");
     assert_eq!((site.export().await, cursor(&world).await), (before.clone(), stood));
 
@@ -190,7 +190,7 @@ async fn a_rebuild_exports_the_same_and_sends_nothing_again() {
     ] {
         by_hand(&world, damage);
         let (code, answer) = site.json(&["rebuild"]).await;
-        assert_eq!((code, answer["events"].as_u64()), (Some(0), Some(31)), "{damage}: {answer}");
+        assert_eq!((code, answer["events"].as_u64()), (Some(0), Some(37)), "{damage}: {answer}");
         assert_eq!((site.export().await, cursor(&world).await), (before.clone(), stood), "{damage}");
         assert_eq!(site.json(&["verify"]).await.0, Some(0), "{damage}");
     }

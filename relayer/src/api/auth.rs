@@ -11,7 +11,7 @@ use otp_core::{
     clock::{now_ms, rfc3339_ms},
     code::Seed,
     http::{Body, Problem, answer, header_text},
-    metrics::SIGN_INS,
+    metrics::{REPLAYS, SIGN_IN_FAILURES, SIGN_INS},
     store::{Binding, NewSession},
 };
 use serde::Deserialize;
@@ -128,7 +128,10 @@ async fn start(
         now_ms,
         expires_at_ms,
     };
-    let account_id = app.store.start_session(&new).await?.ok_or_else(stranger)?;
+    let Some(account_id) = app.store.start_session(&new).await? else {
+        metrics::counter!(REPLAYS, "what" => "nonce").increment(1);
+        return Err(stranger());
+    };
     let Binding { key_version, device_key, .. } = new.binding;
     let subject =
         Subject { session_id, account_id, domain: sign_in.domain, device_key, key_version, now_ms, expires_at_ms };
@@ -157,6 +160,7 @@ pub(super) async fn logout(State(app): State<App>, session: Session) -> Result<R
 
 fn refused(refused: Refused) -> Problem {
     metrics::counter!(SIGN_INS, "outcome" => "refused").increment(1);
+    metrics::counter!(SIGN_IN_FAILURES, "cause" => refused.check).increment(1);
     Problem::new(StatusCode::UNAUTHORIZED, "siwe-invalid", "Sign-in refused", refused.detail)
         .with("check", refused.check)
 }
@@ -172,6 +176,7 @@ fn unsigned(why: NotSigned) -> Problem {
         NotSigned::Unknown(unasked) => unasked,
     };
     metrics::counter!(SIGN_INS, "outcome" => "unavailable").increment(1);
+    metrics::counter!(SIGN_IN_FAILURES, "cause" => "chain").increment(1);
     tracing::warn!(error = %unasked, "a contract account could not be asked whether it signed");
     let detail = "whether this account signed is for its contract to say, and the chain cannot be reached; the nonce is \
                   still good";

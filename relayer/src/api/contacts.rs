@@ -163,10 +163,15 @@ pub(super) async fn confirm(
             app.tell_if_locked(account_id).await?;
             return Err(wrong_digits(attempts_left));
         }
-        outcome = app.store.confirm_contact((account_id, session.id), contact_id, guess, now_ms()).await?;
+        let proved_at_ms = now_ms();
+        outcome = app.store.confirm_contact((account_id, session.id), contact_id, guess, proved_at_ms).await?;
         // To whoever has just shown what was sent there, and to nobody who asks later.
         secret = Some(seed.webhook_secret(contact_id));
         tracing::info!(%account_id, %contact_id, "contact proved");
+        if let Some(after_ms) = app.store.bound_after_ms(contact_id, proved_at_ms).await? {
+            let after = std::time::Duration::from_millis(u64::try_from(after_ms).unwrap_or_default());
+            ::metrics::histogram!(metrics::WALLET_BIND_SECONDS).record(after);
+        }
     }
     match outcome {
         Confirmation::Proved { contact_id: stands } => {

@@ -15,7 +15,7 @@ use otp_core::{
     failpoint,
     http::{Body, Problem, answer, header_text},
     id::Purpose,
-    metrics::REQUESTS_ACCEPTED,
+    metrics::{REQUESTS, REQUESTS_ACCEPTED},
     store::{Accepted, NewRequest, Refusal, Rules, Status, Submission},
 };
 use serde::{Deserialize, Serialize};
@@ -98,10 +98,10 @@ pub(super) async fn submit(
         return settle(&app, earlier);
     }
     let purpose = purpose(&app, &body.purpose)?;
-    if !app.store.is_confirmed(session.account_id, body.contact_id).await? {
+    let Some(channel) = app.store.confirmed_channel(session.account_id, body.contact_id).await? else {
         let detail = "contactId names no confirmed contact of this account";
         return Err(Problem::new(StatusCode::FORBIDDEN, "contact-unconfirmed", "Contact not confirmed", detail));
-    }
+    };
     let authorization = authorization(&app, &session, purpose, body.action)?;
     app.view.available().map_err(unavailable)?;
     let policy = app.view.policy(purpose).ok_or_else(|| unavailable(Unavailable::Chain))?;
@@ -115,7 +115,11 @@ pub(super) async fn submit(
         fallback: body.fallback,
         rules: rules(&app, &session, ip, purpose, body.contact_id).await?,
     };
-    settle(&app, store(&app, &session, wanted).await?)
+    let submission = store(&app, &session, wanted).await?;
+    if matches!(submission, Submission::Accepted(_)) {
+        metrics::counter!(REQUESTS, "channel" => channel.as_str()).increment(1);
+    }
+    settle(&app, submission)
 }
 
 /// A request that passed every check.

@@ -11,6 +11,7 @@ use axum::{
 use otp_core::{
     clock::now_ms,
     http::{Problem, header_text},
+    metrics::REPLAYS,
     store::{Fingerprint, SessionRow},
 };
 use uuid::Uuid;
@@ -133,6 +134,7 @@ pub(super) async fn use_up(app: &App, proof: &Proof) -> Result<(), Problem> {
     if app.store.use_proof(proof.id, proof.keep_until_ms, now_ms()).await? {
         return Ok(());
     }
+    metrics::counter!(REPLAYS, "what" => "proof").increment(1);
     tracing::warn!(target: "security", event = "dpop-proof-replayed", "a proof of a device's key was sent again");
     Err(proof_refused("it was used before: make one for each call"))
 }

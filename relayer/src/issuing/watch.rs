@@ -4,17 +4,18 @@
 use std::collections::HashSet;
 
 use alloy::{
-    primitives::{B256, b256},
+    primitives::B256,
     providers::Provider,
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
 };
-use otp_core::{contract::OtpVerifier, metrics::CHAIN_ALARMS};
+use otp_core::{
+    contract::{OtpVerifier, proxy},
+    metrics::CHAIN_ALARMS,
+};
 
 use super::{Head, Issuer, IssuingError};
 
-/// `Upgraded(address)` of ERC-1967: the proxy's, which the contract's own interface does not have.
-const UPGRADED: B256 = b256!("bc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b");
 /// So many blocks are asked for at once.
 const CHUNK: u64 = 1_000;
 /// So many blocks are looked at again, since a reorg may have changed them.
@@ -48,7 +49,7 @@ impl Issuer {
                 .event_signature(vec![
                     OtpVerifier::OtpBatchSet::SIGNATURE_HASH,
                     OtpVerifier::RoleGranted::SIGNATURE_HASH,
-                    UPGRADED,
+                    proxy::Upgraded::SIGNATURE_HASH,
                 ])
                 .from_block(from)
                 .to_block(to);
@@ -74,7 +75,7 @@ impl Issuer {
                 "foreign-batch"
             }
             Some(&OtpVerifier::RoleGranted::SIGNATURE_HASH) => "role-granted",
-            Some(&UPGRADED) => "upgraded",
+            Some(&proxy::Upgraded::SIGNATURE_HASH) => "upgraded",
             _ => return Ok(()),
         };
         if self.watch.told.len() < MEMORY && self.watch.told.insert(key) {

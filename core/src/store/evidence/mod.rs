@@ -33,12 +33,19 @@ pub struct Tip {
     pub key: Option<B256>,
 }
 
-/// The step that an event is; `None` for a batch's own log, whose facts each of its codes repeats, and for a log that nobody
-/// understands, which is no step of a code.
+/// The step that an event is; `None` for a batch's own log, whose facts each of its codes repeats, for what governance did, and
+/// for a log that nobody understands: neither is a step of a code.
 #[must_use]
 pub fn step_of(event: &ChainEvent) -> Option<Step> {
     let kind = match event.kind {
-        EventKind::BatchSet | EventKind::Unknown | EventKind::Malformed => return None,
+        EventKind::BatchSet
+        | EventKind::RoleGranted
+        | EventKind::RoleRevoked
+        | EventKind::Paused
+        | EventKind::Unpaused
+        | EventKind::Upgraded
+        | EventKind::Unknown
+        | EventKind::Malformed => return None,
         EventKind::Set => StepKind::Issued,
         EventKind::Verified => StepKind::Verified,
         EventKind::Consumed => StepKind::Consumed,

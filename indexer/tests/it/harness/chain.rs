@@ -82,6 +82,24 @@ impl Chain {
         self.send(TransactionRequest::default().with_from(self.governor).with_deploy_code(code)).await
     }
 
+    /// Another contract from forge's artifacts.
+    pub(crate) async fn deploy_beside(&self, contract: &str, arguments: &[u8]) -> Address {
+        self.create(bytecode(contract), arguments).await.contract_address.unwrap()
+    }
+
+    /// Sends what may revert: with its gas given, no node asks whether it will.
+    pub(crate) async fn call_anyway(&self, from: Address, data: Vec<u8>, gas: u64) -> TransactionReceipt {
+        let to = self.deployment.verifier;
+        let request = TransactionRequest::default().with_from(from).with_to(to).with_input(data);
+        self.send(request.with_gas_limit(gas)).await
+    }
+
+    /// Any account can send, as a wallet that its owner unlocked.
+    pub(crate) async fn unlock(&self, wallet: Address) {
+        self.ask("anvil_impersonateAccount", json!([wallet])).await;
+        self.ask("anvil_setBalance", json!([wallet, "0xde0b6b3a7640000"])).await;
+    }
+
     pub(crate) async fn call(&self, from: Address, data: Vec<u8>) -> TransactionReceipt {
         let to = self.deployment.verifier;
         self.send(TransactionRequest::default().with_from(from).with_to(to).with_input(data)).await

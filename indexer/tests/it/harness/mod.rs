@@ -36,7 +36,10 @@ use otp_core::{
     clock::now_ms,
     code::{Code, Seed},
     contact::Channel,
-    contract::OtpVerifier::{OtpBatchSet, OtpSet, PolicySet},
+    contract::{
+        OtpVerifier::{OtpBatchSet, OtpSet, PolicySet, RoleGranted},
+        proxy,
+    },
     id::{self, Slot, leaf},
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
@@ -192,7 +195,13 @@ impl World {
     pub(crate) async fn assert_as_chain(&self) {
         let stored = self.store.events(&EventFilter::default(), u32::MAX).await.unwrap();
         let mut places: Vec<_> = stored.iter().map(|e| (e.place.block_hash, e.place.log_index)).collect();
-        let known = [OtpBatchSet::SIGNATURE_HASH, OtpSet::SIGNATURE_HASH, PolicySet::SIGNATURE_HASH];
+        let known = [
+            OtpBatchSet::SIGNATURE_HASH,
+            OtpSet::SIGNATURE_HASH,
+            PolicySet::SIGNATURE_HASH,
+            RoleGranted::SIGNATURE_HASH,
+            proxy::Upgraded::SIGNATURE_HASH,
+        ];
         let filter =
             Filter::new().from_block(0).address(self.chain.deployment.verifier).event_signature(known.to_vec());
         let logs = self.chain.node.get_logs(&filter).await.unwrap();
