@@ -3,6 +3,7 @@
 // - docs/ERRORS.md lacks an error of an ABI or has one that is in none;
 // - a Solidity block of docs/INTEGRATE.md is not, word for word, what test-sol/docs/Integrate.t.sol compiles and runs;
 // - docs/THREAT-MODEL.md names a test, of Solidity or Rust, that does not exist, or a row that says what shows it names none;
+// - docs/RUNBOOK.md does so, or a section names none, or lacks a part;
 // - a link of a document leads to no file.
 // Run `forge build` first; FOUNDRY_OUT names another folder than out.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -15,7 +16,7 @@ if (args.length > 1 || (args.length === 1 && args[0] !== '--check')) {
   console.error('usage: script/docs.mjs [--check]');
   process.exit(2);
 }
-const faults = [...errors(), ...snippets(), ...threats(), ...links()];
+const faults = [...errors(), ...snippets(), ...threats(), ...troubles(), ...links()];
 for (const fault of faults) console.error(`docs: ${fault}`);
 process.exit(faults.length ? 1 : 0);
 
@@ -86,17 +87,33 @@ function threats() {
     return head?.includes('| shown by |') ? rest : [];
   });
   if (!rows.length) found.push('THREAT-MODEL.md says of nothing what shows it');
-  for (const row of rows) {
-    const solidity = [...row.matchAll(/`(\w+): (test\w+)`/g)];
-    const rust = [...row.matchAll(/`([\w/.:-]+)::(\w+)`/g)];
-    if (solidity.length + rust.length === 0) found.push(`THREAT-MODEL.md names no test: ${row.slice(0, 80)}`);
-    const missing = [
-      ...solidity.filter(([, file, name]) => !solidityTest(file, name)),
-      ...rust.filter(([, where, name]) => !rustTest(where, name)),
-    ];
-    for (const [mention] of missing) found.push(`THREAT-MODEL.md names ${mention}, which does not exist`);
-  }
+  for (const row of rows) found.push(...shown('THREAT-MODEL.md', row, row.slice(0, 80)));
   return found;
+}
+
+// What is wrong with the tests that a part of a document names.
+function shown(document, text, where) {
+  const solidity = [...text.matchAll(/`(\w+): (test\w+)`/g)];
+  const rust = [...text.matchAll(/`([\w/.:-]+)::(\w+)`/g)];
+  if (solidity.length + rust.length === 0) return [`${document} names no test: ${where}`];
+  const missing = [
+    ...solidity.filter(([, file, name]) => !solidityTest(file, name)),
+    ...rust.filter(([, where, name]) => !rustTest(where, name)),
+  ];
+  return missing.map(([mention]) => `${document} names ${mention}, which does not exist`);
+}
+
+// --- docs/RUNBOOK.md: each section has its five parts, the last of which names the tests that try it.
+
+function troubles() {
+  const sections = read('docs/RUNBOOK.md').split(/^## /m).slice(1);
+  if (!sections.length) return ['RUNBOOK.md has no sections'];
+  return sections.flatMap((section) => {
+    const name = section.split('\n')[0];
+    const parts = ['**Shows.**', '**By itself.**', '**Do.**', '**Over when**', '**Tried by**'];
+    const missing = parts.filter((part) => !section.includes(part)).map((part) => `RUNBOOK.md: ${name} lacks ${part}`);
+    return [...missing, ...shown('RUNBOOK.md', section.split('**Tried by**')[1] ?? '', name)];
+  });
 }
 
 function solidityTest(name, test) {
