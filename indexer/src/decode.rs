@@ -333,13 +333,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_later_contract_is_kept_and_the_proxys_own_are_passed_over() {
+    fn an_event_of_a_later_contract_is_kept_and_so_is_an_upgrade_of_the_proxy() {
         let later = alloy::primitives::LogData::new_unchecked(vec![B256::repeat_byte(0x44)], vec![1, 2].into());
         let bare = alloy::primitives::LogData::new_unchecked(Vec::new(), vec![3].into());
         let upgraded = proxy::Upgraded { implementation: Address::ZERO }.encode_log_data();
-        let given = logs(vec![upgraded, batch(4, 1).encode_log_data(), later, set(0xa, 4).encode_log_data(), bare]);
-        let read = events(&BLOCK, &given).unwrap();
-        assert_eq!(kinds(&read), ["otp-batch-set", "unknown", "otp-set", "unknown"]);
+        let admin = proxy::AdminChanged { previousAdmin: Address::ZERO, newAdmin: Address::ZERO }.encode_log_data();
+        let (batch, set) = (batch(4, 1).encode_log_data(), set(0xa, 4).encode_log_data());
+        let read = events(&BLOCK, &logs(vec![admin, upgraded, batch, later, set, bare])).unwrap();
+        assert_eq!(kinds(&read), ["upgraded", "otp-batch-set", "unknown", "otp-set", "unknown"]);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub struct EventFilter {
     pub issuer: Option<Address>,
     /// Only events after this block number and log index.
     pub after: Option<(u64, u64)>,
-    /// Without batches' own events, whose facts each of their codes repeats.
+    /// Only steps of codes and policies. What else there is (batches' own events, whose facts each of their codes repeats,
+    /// governance, what nobody understands) must not use up the limit of whoever asks for steps.
     pub steps_only: bool,
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn select(
         query.push(", ").push_bind(column::signed(log_index)).push(")");
     }
     if filter.steps_only {
-        query.push(" AND kind <> 'otp-batch-set'");
+        let steps = " AND kind IN ('otp-set', 'otp-verified', 'otp-consumed', 'otp-revoked', 'otp-batch-revoked', 'policy-set')";
+        query.push(steps);
     }
     query.push(" ORDER BY block_number, log_index LIMIT ").push_bind(limit);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(connection).await?;
