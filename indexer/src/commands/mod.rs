@@ -93,7 +93,7 @@ pub enum Operation {
 /// Which indexer.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// Its configuration; each key can also be set as OTP_INDEXER_<SECTION>_<KEY>
+    /// Its configuration; each key can also be set as `OTP_INDEXER_<SECTION>_<KEY>`
     #[arg(long)]
     config: Option<PathBuf>,
     /// Answer in JSON
