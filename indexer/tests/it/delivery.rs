@@ -161,7 +161,11 @@ async fn a_batch_of_which_we_know_nothing_is_kept_and_causes_no_message() {
     world.chain.set_otps(world.chain.issuer, 0, &ids).await;
     follow(&mut world.tail(&world.chain.url)).await;
     assert_eq!(world.store.delivery_counts().await.unwrap(), []);
-    assert_eq!(world.store.events(&Default::default(), 10).await.unwrap().len(), 4, "policy, batch, two ids");
+    assert_eq!(
+        world.store.events(&Default::default(), 20).await.unwrap().len(),
+        10,
+        "deployment, policy, batch, two ids"
+    );
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ async fn a_range_that_comes_back_empty_or_partial_loses_no_event() {
         proxy.inject(if partial { partial_logs() } else { no_logs() });
         follow(&mut world.tail(proxy.url().as_str())).await;
         let events = world.store.events(&EventFilter::default(), 100).await.unwrap();
-        assert_eq!(events.len(), 5, "a policy, two batches, two ids");
+        assert_eq!(events.len(), 11, "an upgrade and five roles of the deployment, a policy, two batches, two ids");
         assert_eq!(world.deliveries("queued").await, 2);
     }
 }
@@ -139,7 +139,7 @@ async fn a_restart_goes_on_where_the_cursor_stands_and_finds_the_same() {
     let events = world.store.events(&EventFilter::default(), 100).await.unwrap();
     let mut places: Vec<_> = events.iter().map(|e| (e.place.block_number, e.place.log_index)).collect();
     places.dedup();
-    assert_eq!(places.len(), 5, "a policy, two batches, two ids, each once");
+    assert_eq!(places.len(), 11, "six of the deployment, a policy, two batches, two ids, each once");
     assert_eq!(world.deliveries("queued").await, 2);
 }
 
