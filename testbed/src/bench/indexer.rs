@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use otp_core::store::{EventFilter, Store};
+use otp_core::store::{EventFilter, EventKind, Store};
 use serde_json::Value;
 use tokio::{
     process::{Child, Command},
@@ -97,11 +97,14 @@ impl Indexer {
         memory::peak_mb(self.process.id().context("the indexer does not run")?)
     }
 
-    /// Ends it, and counts what it stored.
+    /// Ends it, and counts what it stored, but for the roles and the upgrade of the deployment itself, which nobody else that
+    /// is compared follows.
     pub(super) async fn stop(mut self) -> Result<u64> {
         self.process.kill().await?;
         let store = Store::open(&self.database).await?;
-        let stored = store.events(&EventFilter::default(), u32::MAX).await?.len();
+        let of_deployment = [EventKind::RoleGranted, EventKind::Upgraded];
+        let events = store.events(&EventFilter::default(), u32::MAX).await?;
+        let stored = events.iter().filter(|event| !of_deployment.contains(&event.kind)).count();
         store.close().await;
         Ok(stored as u64)
     }
