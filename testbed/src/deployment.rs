@@ -11,7 +11,7 @@ use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::{process::Command, time::timeout};
+use tokio::{process::Command, sync::Mutex, time::timeout};
 use url::Url;
 
 use crate::tools;
@@ -20,6 +20,8 @@ use crate::tools;
 const DEPLOY_WITHIN: Duration = Duration::from_secs(300);
 /// Begins the name of a deployment's folder; its process's number follows.
 const SCRATCH: &str = "deploy-";
+/// forge writes its cache into the checkout: two scripts of one process that begin together can spoil it for each other.
+static FORGE: Mutex<()> = Mutex::const_new(());
 const PURPOSES: [&str; 4] = ["login", "withdraw", "keys", "roles"];
 
 /// Who is who in a deployment, and how long codes live.
@@ -68,6 +70,7 @@ impl Deployment {
         let log_path = logs.join("deploy.log");
         let log = fs::File::create(&log_path)?;
         let key = plan.deployer.to_bytes().to_string();
+        let _alone = FORGE.lock().await;
         let forge = Command::new(tools::foundry("forge")?)
             .args(["script", "script/Deploy.s.sol", "--broadcast"])
             .args(["--rpc-url", rpc_url.as_str(), "--private-key", &key])
