@@ -1,7 +1,9 @@
 //! Consecutive ports on loopback: from a given one on, or a free run.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -37,6 +39,8 @@ pub fn http(port: u16) -> Result<Url> {
     Url::parse(&format!("http://{}/", loopback(port))).context("a URL of a loopback port")
 }
 
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 impl Ports {
     /// `base` and those after it.
     ///
@@ -55,13 +59,15 @@ impl Ports {
     /// # Errors
     /// When there is none.
     pub fn free() -> Result<Self> {
+        // Between the look and the bind another stack of this process could find the same run free.
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         let runs = (FREE_TO - FREE_FROM) / COUNT;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
         let start = (now ^ std::process::id().wrapping_mul(0x9E37_79B1)) % u32::from(runs);
         (start..start + u32::from(runs))
             .filter_map(|run| u16::try_from(run % u32::from(runs)).ok())
             .map(|run| FREE_FROM + run * COUNT)
-            .find(|base| (*base..base + COUNT).all(is_free))
+            .find(|base| (*base..base + COUNT).all(is_free) && given.insert(*base))
             .map(|base| Self { base })
             .with_context(|| format!("no {COUNT} free ports in a row between {FREE_FROM} and {FREE_TO}"))
     }
