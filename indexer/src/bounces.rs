@@ -47,7 +47,7 @@ impl Reports {
         };
         let result = match word {
             ProviderWord::Delivered => "delivered",
-            ProviderWord::Bounced => "bounced",
+            ProviderWord::Bounced | ProviderWord::SaidToBounce => "bounced",
         };
         metrics::counter!(DELIVERY_REPORTS, "result" => result).increment(1);
         tracing::info!(message_id, result, status, fell_back, "message reported on");

@@ -47,13 +47,17 @@ pub enum ProviderWord {
     Delivered,
     /// It came back, or could not be delivered.
     Bounced,
+    /// The same by somebody who did not prove to be the provider, and can have made the message's id from what the chain
+    /// shows. The state tells of it; no code goes anywhere for it, or whoever has taken over a person's phone could have
+    /// codes sent there.
+    SaidToBounce,
 }
 
 impl ProviderWord {
     const fn state(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
-            Self::Bounced => "bounced",
+            Self::Bounced | Self::SaidToBounce => "bounced",
         }
     }
 
@@ -61,6 +65,7 @@ impl ProviderWord {
         match self {
             Self::Delivered => None,
             Self::Bounced => Some("the provider could not deliver it"),
+            Self::SaidToBounce => Some("a report says that it came back"),
         }
     }
 }
@@ -145,7 +150,8 @@ impl Store {
     }
 
     /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
-    /// no such message, or its state was final already. After a bounce the code may be due over another channel: `true`.
+    /// no such message, or its state was final already. After [`ProviderWord::Bounced`] the code may be due over another
+    /// channel: `true`.
     ///
     /// # Errors
     /// When the store fails.

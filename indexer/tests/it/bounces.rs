@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf, sync::Arc};
 use indexer::bounces::Reports;
 use otp_core::store::ProviderWord;
 
-use crate::harness::{Mailbox, World, follow, work_off};
+use crate::{
+    fallback::{issue, person_with_two},
+    harness::{Mailbox, World, follow, work_off},
+};
 
 fn reports(world: &World) -> Reports {
     Reports { store: world.store.clone(), outbox: world.outbox.clone(), due: Arc::default() }
@@ -73,4 +76,28 @@ async fn reports_of_what_we_do_not_know_or_cannot_read_change_nothing_and_end_no
     assert_eq!(fs::read_dir(maildir.join("new")).unwrap().count(), 0);
     assert_eq!((world.deliveries("queued").await, world.deliveries("bounced").await), (1, 0));
     assert!(reports.round(&world.folder.path().join("none")).await.unwrap().is_err(), "told, and not fatal");
+}
+
+#[tokio::test]
+async fn a_report_that_anybody_can_forge_sends_no_code_to_another_contact() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, _) = person_with_two(&world).await;
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    for forged in [true, false] {
+        let (request, issued) = issue(&world, &person, person.contact_id, true).await;
+        follow(&mut world.tail(&world.chain.url)).await;
+        work_off(&world.worker(mailbox.smtp_port)).await;
+        // All of it stands on the chain, or in every mail that this service sends.
+        let message_id = world.outbox.message_id(issued.id.as_slice(), "email");
+        if forged {
+            fs::write(maildir.join("new/1"), report(&message_id)).unwrap();
+            reports.round(&maildir).await.unwrap().unwrap();
+            assert_eq!((world.deliveries("bounced").await, world.deliveries("queued").await), (1, 0));
+        } else {
+            assert!(reports.take(&message_id, ProviderWord::Bounced, "").await.unwrap());
+            assert_eq!(world.deliveries("queued").await, 1, "whom the operator trusts is believed");
+        }
+        let delivery = world.store.story(person.account_id, request).await.unwrap().unwrap().delivery.unwrap();
+        assert_eq!(delivery.channel.as_str(), if forged { "email" } else { "sms" });
+    }
 }

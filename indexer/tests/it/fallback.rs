@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::harness::{Issued, Mailbox, Person, World, follow, work_off};
 
 /// Somebody with a confirmed phone, over which nothing can be sent here, and a confirmed mail address.
-async fn person_with_two(world: &World) -> (Person, Uuid) {
+pub(crate) async fn person_with_two(world: &World) -> (Person, Uuid) {
     let (person, phone) = (world.confirmed_person().await, Uuid::now_v7());
     let change = world.contact(person.account_id, phone, Channel::Sms, "+4930123456").await.unwrap();
     world.approve(&person, change.id).await;
@@ -14,7 +14,7 @@ async fn person_with_two(world: &World) -> (Person, Uuid) {
     (person, phone)
 }
 
-async fn issue(world: &World, person: &Person, contact_id: Uuid, fallback: bool) -> (Uuid, Issued) {
+pub(crate) async fn issue(world: &World, person: &Person, contact_id: Uuid, fallback: bool) -> (Uuid, Issued) {
     let authorization = world.withdrawal();
     let request = world.request_to(person, contact_id, fallback, &authorization).await;
     let issued = world.batch(&[(person, request, authorization.action)]).await.remove(0);
