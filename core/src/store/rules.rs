@@ -148,13 +148,23 @@ fn outcome(taken: Taken) -> Result<Vec<Level>, Refusal> {
 }
 
 impl Store {
-    /// The sealed phone number of a contact; `None` for one of another channel.
+    /// The phone that a request can end at, as contact and sealed number: the contact itself, or where the request may fall
+    /// back the one that it would fall back on. `None` where neither is a phone.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn phone(&self, contact_id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
-        let row = sqlx::query_scalar("SELECT address_sealed FROM contacts WHERE id = ? AND channel = 'sms'");
-        Ok(row.bind(contact_id).fetch_optional(&self.readers).await?)
+    pub async fn phone(
+        &self,
+        account_id: Uuid,
+        contact_id: Uuid,
+        fallback: bool,
+    ) -> Result<Option<(Uuid, Vec<u8>)>, StoreError> {
+        let row = sqlx::query_as(
+            "SELECT id, address_sealed FROM contacts WHERE account_id = ?1 AND channel = 'sms'
+             AND (id = ?2 OR (?3 AND confirmed_at_ms IS NOT NULL AND removed_at_ms IS NULL))
+             ORDER BY id = ?2 DESC, confirmed_at_ms, id LIMIT 1",
+        );
+        Ok(row.bind(account_id).bind(contact_id).bind(fallback).fetch_optional(&self.readers).await?)
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) async fn submit(
         authorization: &authorization,
         max_attempts: policy.max_attempts,
         fallback: body.fallback,
-        rules: rules(&app, &session, ip, purpose, body.contact_id).await?,
+        rules: rules(&app, &session, ip, purpose, (body.contact_id, body.fallback)).await?,
     };
     let submission = store(&app, &session, wanted).await?;
     if matches!(submission, Submission::Accepted(_)) {
@@ -140,13 +140,13 @@ async fn rules(
     session: &Session,
     ip: Option<IpAddr>,
     purpose: Purpose,
-    contact_id: Uuid,
+    (contact_id, fallback): (Uuid, bool),
 ) -> Result<Rules, Problem> {
     let phone = match app.contacts.channels.contains(&Channel::Sms) {
-        true => app.store.phone(contact_id).await?,
+        true => app.store.phone(session.account_id, contact_id, fallback).await?,
         false => None,
     };
-    let phone = phone.map(|sealed| app.keyring.open_sealed("contact", contact_id, &sealed)).transpose()?;
+    let phone = phone.map(|(id, sealed)| app.keyring.open_sealed("contact", id, &sealed)).transpose()?;
     let phone = phone.as_ref().and_then(|phone| std::str::from_utf8(phone).ok());
     let asking = Asking { account_id: session.account_id, device: &session.device, ip, purpose, phone };
     let rules = app.limits.for_request(asking);

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use alloy::signers::{SignerSync, local::PrivateKeySigner};
-use otp_core::store::Outbox;
+use otp_core::{contact::Channel, store::Outbox};
 use relayer::config::{Limit, LimitsConfig};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::app::{Answer, Setup, TestApp, send, withdrawal, wrong};
+use crate::{
+    app::{Answer, Setup, TestApp, send, withdrawal, wrong},
+    changes::id,
+};
 
 fn limit(text: &str) -> Limit {
     text.parse().unwrap()
@@ -175,6 +178,33 @@ async fn a_thief_cannot_flood_a_strangers_mailbox_nor_learn_that_others_did() {
         sent += app.store.enqueue_notices(&outbox).await.unwrap();
     }
     assert_eq!(sent, 2, "messages to one mailbox");
+}
+
+#[tokio::test]
+async fn a_phone_that_a_request_may_fall_back_on_counts_for_its_prefix_as_one_that_was_asked_for() {
+    let limited = limited(|limits| limits.requests_per_destination = limit("1/1h"));
+    let app = TestApp::with(Setup { channels: vec![Channel::Email, Channel::Sms], ..limited }).await;
+    let mut people = Vec::new();
+    for n in 0..2 {
+        let person = app.stranger().await;
+        let body = json!({ "channel": "sms", "address": format!("+49 30 12345{n}") });
+        let phone = id(&app.post("/v1/contacts", &person.token, &body).await.body["contactId"]);
+        let digits = app.contact_digits(&person, phone, 1).await;
+        assert_eq!(app.confirm(&person, phone, &digits).await.status, 200);
+        let (mail, change) = app.proved(&person, "alice@example.com").await;
+        let digits = app.change_digits(&person, change, 1).await;
+        assert_eq!(app.approve(&person, change, &digits).await.status, 200);
+        people.push((person, mail));
+    }
+    let [(alice, alices), (bob, bobs)] = &people[..] else { unreachable!() };
+    let submit = async |who, key, contact, fallback: bool| {
+        let mut body = withdrawal(contact);
+        body["fallback"] = json!(fallback);
+        app.submit(who, key, &body).await.status
+    };
+    assert_eq!(submit(alice, "a", *alices, true).await, 202);
+    assert_eq!(submit(bob, "b", *bobs, true).await, 429, "both phones are of one prefix");
+    assert_eq!(submit(bob, "c", *bobs, false).await, 202, "the mail alone has none");
 }
 
 #[tokio::test]
