@@ -8,6 +8,7 @@
 pub mod anvil;
 pub mod bench;
 pub mod client;
+pub mod control;
 mod daemons;
 pub mod demo;
 pub mod deployment;

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use otp_core::http::stop_signal;
 use testbed::{
     bench::{Bench, Part},
+    control,
     demo::{self, Report},
     description::text,
     stack::{Options, Stack},
@@ -30,7 +31,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Bring everything up and keep it up until Ctrl-C
-    Up(StackArgs),
+    Up {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// Obey `stop relayer`, `start indexer` and so on, a line each on standard input, and end where that ends
+        #[arg(long)]
+        control: bool,
+    },
     /// Bring everything up, walk the path of a code, and try the attacks that must fail
     Demo {
         #[command(flatten)]
@@ -97,7 +104,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<()> {
     let stop = pin!(stopped());
     match command {
-        Command::Up(stack) => Box::pin(up(&stack.options()?, stop)).await,
+        Command::Up { stack, control } => Box::pin(up(&stack.options()?, control, stop)).await,
         Command::Demo { stack, once } => Box::pin(demo(&stack.options()?, once, stop)).await,
         Command::Bench { parts, full, repeats, dir } => {
             let parts = if parts.is_empty() { Part::value_variants() } else { &parts };
@@ -120,9 +127,13 @@ async fn stopped() -> io::Result<()> {
     }
 }
 
-async fn up(options: &Options, mut stop: Stop<'_>) -> Result<()> {
+async fn up(options: &Options, control: bool, mut stop: Stop<'_>) -> Result<()> {
     let mut stack = start(options, &mut stop).await?;
     let outcome = match tell(&stack, options) {
+        Ok(()) if control => tokio::select! {
+            obeyed = control::obey(&mut stack) => obeyed,
+            stopped = stop => stopped.map_err(Into::into),
+        },
         Ok(()) => stay(&mut stack, stop).await,
         failed => failed,
     };

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test tells what is wrong by failing")]
 
 use std::{
+    io::Write,
     net::{SocketAddr, TcpStream},
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -93,4 +94,29 @@ fn a_stack_that_is_killed_takes_its_processes_along() {
     stack.wait().unwrap();
     let all_closed = || (!ports(&description).iter().any(is_open)).then_some(());
     until("every port closed", Duration::from_secs(10), all_closed);
+}
+
+#[test]
+fn a_stack_under_control_stops_and_starts_a_daemon_and_ends_with_its_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stack = Command::new(env!("CARGO_BIN_EXE_testbed"))
+        .args(["up", "--control", "--dir"])
+        .arg(folder.path())
+        .env("PORT_BASE", "")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let description = described(folder.path());
+    let relayer = description.relayer_url.socket_addrs(|| None).unwrap()[0];
+    let mut orders = stack.stdin.take().unwrap();
+    writeln!(orders, "stop relayer").unwrap();
+    until("the relayer's port closed", Duration::from_secs(30), || (!is_open(&relayer)).then_some(()));
+    assert!(ports(&description).iter().any(is_open), "the others ended with it");
+    writeln!(orders, "start relayer").unwrap();
+    until("the relayer's port open", Duration::from_secs(60), || is_open(&relayer).then_some(()));
+    drop(orders);
+    let status = until("the end", Duration::from_secs(60), || stack.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+    assert!(!ports(&description).iter().any(is_open));
 }
