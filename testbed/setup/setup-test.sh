@@ -17,14 +17,12 @@ else
     cargo install --locked --quiet --root target/tools "bulloak@$bulloak"
 fi
 
-# debian_packages PACKAGES NEED MEND: installed by apt where there is one, for what NEED says; MEND is another way
-debian_packages() {
+# debian_package PACKAGE NEED MEND: installed by apt where there is one, for what NEED says; MEND is another way
+debian_package() {
     apt=apt-get
     [ "$(id -u)" = 0 ] || apt="sudo -n apt-get"
     say "$apt install $1, for $2"
-    # Word splitting is what makes several packages of the first argument.
-    # shellcheck disable=SC2086
-    if ! command -v apt-get >/dev/null || ! { $apt update -qq && $apt install -y -qq --no-install-recommends $1; } >/dev/null; then
+    if ! command -v apt-get >/dev/null || ! { $apt update -qq && $apt install -y -qq --no-install-recommends "$1"; } >/dev/null; then
         echo "setup-test: MISSING $2" >&2
         echo "       mend it with: apt-get install -y --no-install-recommends $1, or: $3" >&2
         exit 1
@@ -34,14 +32,14 @@ debian_packages() {
 if command -v promtool >/dev/null; then
     say "$(promtool --version 2>&1 | head -n 1 | cut -d'(' -f1)"
 else
-    debian_packages prometheus 'promtool, which tests ops/alerts.yml' 'brew install prometheus'
+    debian_package prometheus 'promtool, which tests ops/alerts.yml' 'brew install prometheus'
 fi
 browser=${CHROMIUM:-$(command -v chromium || echo /Applications/Chromium.app/Contents/MacOS/Chromium)}
 # What it says on standard error is of the machine, not of us.
 if version=$("$browser" --version 2>/dev/null); then
     say "$version"
 else
-    debian_packages 'chromium fonts-cantarell' 'a browser, which tests the pages' 'set CHROMIUM to the path of one'
+    debian_package chromium 'a browser, which tests the pages' 'set CHROMIUM to the path of one'
 fi
 if cmp -s web/tests/package-lock.json web/tests/node_modules/.installed-lock.json; then
     say "web/tests/node_modules is as its lock file has it"
