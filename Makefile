@@ -19,8 +19,8 @@ help:
 	@echo "             PARTS=pipeline for a part; installs what only it needs"
 	@echo "make gas     print the gas of whole transactions"
 	@echo "make snapshots  write gas, size, layout and ABI anew, for a review to see"
-	@echo "make build   contracts, daemons and testbed"
-	@echo "make lint    clippy, forge lint and solhint"
+	@echo "make build   pages, contracts, daemons and testbed"
+	@echo "make lint    clippy, forge lint, solhint and eslint"
 	@echo "make fmt     format Rust and Solidity"
 	@echo "make abi     write core/abi/*.json, which the Rust bindings are made from, anew"
 
@@ -78,6 +78,7 @@ lint: setup
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@FORGE=$(FORGE) testbed/setup/lint.sh
 	@node script/analysis/style.mjs
+	@cd web && node_modules/.bin/tsc && node_modules/.bin/eslint . --max-warnings 0
 
 fmt: setup
 	cargo fmt --all

@@ -1,9 +1,10 @@
 //! What the HTTP faces of both daemons share: problems (RFC 9457), request ids, strict JSON bodies, security headers,
-//! ports with limits and TLS, serving with a drain, and the admin token.
+//! ports with limits and TLS, serving with a drain, the pages, and the admin token.
 
 mod admin;
 mod guard;
 mod listening;
+pub mod pages;
 mod patience;
 mod problem;
 mod serve;

@@ -18,7 +18,10 @@ use axum::{
 };
 use otp_core::{
     clock::{now_ms, rfc3339_s},
-    http::{self, Guard, Problem},
+    http::{
+        self, Guard, Problem,
+        pages::{self, Page},
+    },
     id::{Deployment, leaf},
     merkle::Tree,
     metrics::Recorder,
@@ -75,6 +78,7 @@ pub fn public(app: App) -> Router {
         .route("/v1/stats", get(stats))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
+        .merge(pages::routes(&[("/", Page::Ops), ("/verify", Page::Wallet)]))
         .with_state(app);
     http::finish(router, guard)
 }
@@ -85,7 +89,8 @@ pub fn admin(app: App, token: Secret<String>, recorder: Recorder) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/deliveries/lost", get(lost::list))
         .route("/v1/deliveries/reports", post(lost::report));
-    let open = Router::new().route("/readyz", get(readyz));
+    // The page is the same for everybody; what it shows asks for the token.
+    let open = Router::new().route("/readyz", get(readyz)).merge(pages::routes(&[("/", Page::Ops)]));
     // In clear on loopback, where the command line reads it.
     let guard = Guard { time_limit: TIME_LIMIT, is_tls: false };
     http::finish(http::admin(routes, open, token, recorder).with_state(app), guard)

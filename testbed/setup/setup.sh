@@ -51,6 +51,19 @@ install_packages() {
     cp "$1/package-lock.json" "$1/node_modules/.installed-lock.json"
 }
 
+# The pages, which the daemons embed. The mark stands beside dist/, a change of which lets cargo compile anew.
+build_pages() {
+    mark=web/node_modules/.built-pages
+    if [ -f web/dist/wallet.html ] && [ -f "$mark" ] &&
+        [ -z "$(find web -name node_modules -prune -o -name dist -prune -o -name tests -prune -o -type f -newer "$mark" -print)" ]; then
+        say "web/dist is as its sources have it"
+        return
+    fi
+    say "web: node build.mjs"
+    node web/build.mjs
+    touch "$mark"
+}
+
 check_tool() {
     path="lib/node_modules/@foundry-rs/$1-$2/bin/$1"
     version=$("$path" --version 2>/dev/null | head -n 1) || version=
@@ -67,6 +80,8 @@ check_node
 
 install_packages lib
 install_packages testbed
+install_packages web
+build_pages
 
 case "$(uname -s)" in Darwin) system=darwin ;; *) system=linux ;; esac
 case "$(uname -m)" in arm64 | aarch64) machine=arm64 ;; *) machine=amd64 ;; esac

@@ -48,11 +48,16 @@ solidity() {
     step 'deployment and governance' node --test test-sol/chain/*.test.mjs
 }
 
+pages() {
+    (cd web && node_modules/.bin/tsc && node_modules/.bin/eslint . --max-warnings 0 && node test.mjs && node build.mjs)
+}
+
 # What concerns the contracts keeps one core busy, so Rust is built beside it. Tests of the daemons come after both: they
 # need what forge made, and their time limits a machine that does nothing else.
 echo "==> Solidity: begins beside the steps of Rust, and is shown when it is done; until then in $logs/solidity.log"
 solidity >"$logs/solidity.log" 2>&1 &
 track=$!
+step 'pages: types, lint, unit tests, size' pages
 step 'Rust format' cargo fmt --all --check
 step 'Rust lint' cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step 'Rust documentation' documentation

@@ -40,7 +40,10 @@ use axum::{
 use otp_core::{
     chain::Node,
     code::Digits,
-    http::{self, Guard, Problem},
+    http::{
+        self, Guard, Problem,
+        pages::{self as site, Page},
+    },
     id::Deployment,
     metrics::Recorder,
     seal::Keyring,
@@ -167,6 +170,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/otps/{id}/sponsor", post(sponsor::sponsor))
         .route("/v1/otps/{id}/report", post(links::report))
         .merge(pages::routes())
+        .merge(site::routes(&[("/", Page::Wallet), ("/verify", Page::Wallet)]))
         .route("/openapi.json", get(openapi::openapi))
         .route("/livez", get(http::livez))
         .route("/readyz", get(about::readyz))

@@ -1,0 +1,6 @@
+export const en = {
+  shell: {
+    title: "One-time codes",
+    language: "Language",
+  },
+} as const;
