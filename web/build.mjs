@@ -48,6 +48,8 @@ function scripts(path, lazy, found = new Set()) {
   if (found.has(path)) return found;
   found.add(path);
   for (const imported of outputs.get(path)?.imports ?? []) {
+    // What node has, in a branch that no browser takes.
+    if (imported.external) continue;
     if (imported.kind === "import-statement" || (lazy && imported.kind === "dynamic-import")) {
       scripts(relative("dist", imported.path), lazy, found);
     }

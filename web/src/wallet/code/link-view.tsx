@@ -1,0 +1,118 @@
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { clock } from "../../shared/format";
+import { Refusal } from "../../shared/http";
+import { t } from "../texts";
+import { View } from "../view";
+import type { Action } from "./actions";
+import { Authorizes } from "./authorizes";
+import { ChainTime } from "./chain-time";
+import { type Wallet, codeHash } from "./contract";
+import { type Link, type ReadLink, readLink } from "./link";
+import { type IssuedTicket, ticketOf } from "./otps";
+import { sentenceOf } from "./sentences";
+import { type Shown, shownTyped } from "./shown";
+import { Spend } from "./spend";
+import { useSpending } from "./use-spending";
+import { useSeconds } from "./use-request";
+import "./code.css";
+
+interface Props {
+  /** As the page was opened with it; see fragment.ts. */
+  readonly fragment: string;
+  /** What `GET /v1/config` says of contracts. */
+  readonly actions: readonly Action[];
+  readonly verifier: string;
+  readonly chainId: number;
+  /** Connected, and on the chain. */
+  readonly wallet: Wallet | undefined;
+  /** What connects one. */
+  readonly connect: ComponentChildren;
+}
+
+/** What a message's link opens, at either daemon. It does nothing before a click, and asks for no session. */
+export function LinkView(props: Props): JSX.Element {
+  const [read, setRead] = useState<ReadLink>(() => readLink(props.fragment));
+  useEffect(() => {
+    setRead(readLink(props.fragment));
+  }, [props.fragment]);
+  const texts = t().link;
+  if (read.state !== "whole") {
+    return (
+      <View name="link" title={texts.title}>
+        <p class="notice bad" role="alert" data-testid="link-broken">{read.state === "none" ? texts.none : texts[read.why]}</p>
+      </View>
+    );
+  }
+  return <Whole key={read.link.id} link={read.link} {...props} />;
+}
+
+function Whole({ link, actions, verifier, chainId, wallet, connect }: Props & { readonly link: Link }): JSX.Element {
+  const [found, setFound] = useState<IssuedTicket>();
+  const [isLooking, setLooking] = useState(false);
+  const [error, setError] = useState<string>();
+  const spending = useSpending(wallet, () => undefined);
+  const time = useRef(new ChainTime());
+  const texts = t().link;
+  const shown: Shown = typeof link.action === "string" ? { kind: "blind", action: link.action } : shownTyped(link.action, actions);
+  const action = shown.kind === "typed" ? shown.authorization.action : shown.kind === "blind" ? (shown.action as `0x${string}`) : undefined;
+
+  async function look(): Promise<void> {
+    if (isLooking) return;
+    setLooking(true);
+    setError(undefined);
+    try {
+      const answer = await ticketOf(link.issuer, link.id);
+      const isOurs = answer.chainId === chainId && answer.verifier.toLowerCase() === verifier.toLowerCase() && answer.ticket.id.toLowerCase() === link.id.toLowerCase();
+      if (!isOurs) {
+        setError(texts.otherContract);
+        return;
+      }
+      if (answer.chainTime !== undefined) time.current.sample(answer.chainTime);
+      setFound(answer);
+    } catch (failure) {
+      setError(failure instanceof Refusal && failure.status === 404 ? texts.notFound : sentenceOf(failure));
+    } finally {
+      setLooking(false);
+    }
+  }
+
+  const isVerified = found?.status === "verified" || spending.isVerified;
+  const isOver = found !== undefined && ["expired", "consumed", "revoked"].includes(found.status) && !spending.isVerified;
+  const atHand = found && action && { ticket: found.ticket, code: link.code, codeHash: codeHash(link.code), action };
+  return (
+    <View name={spending.isSpent ? "done" : "link"} title={texts.title}>
+      {found === undefined && <p>{texts.text}</p>}
+      <Authorizes shown={shown} account={wallet?.account} />
+      <section class="card stack">
+        {shown.kind !== "refused" && wallet === undefined && <><p>{texts.connect}</p>{connect}</>}
+        {shown.kind !== "refused" && wallet !== undefined && found === undefined && (
+          <div class="row">
+            <button type="button" class="primary" aria-disabled={isLooking} onClick={() => void look()}>{isLooking ? texts.looking : texts.show}</button>
+          </div>
+        )}
+        <p class={error === undefined ? "unseen" : "notice bad"} role="alert">{error}</p>
+        {found !== undefined && found.status !== "issued" && !spending.isSpent && (
+          <p class={isOver ? "notice bad" : "notice"} data-testid="link-status">{texts.status[found.status]}</p>
+        )}
+        {found !== undefined && wallet !== undefined && !isOver && !spending.isSpent && (
+          <>
+            <Spend shown={shown} spending={spending} isVerified={isVerified} atHand={atHand} onSponsored={undefined} />
+            {!isVerified && <Expires expiry={found.expiry} time={time.current} />}
+          </>
+        )}
+        {spending.isSpent && (
+          <p class="notice good" role="status" data-testid="done">
+            {t().code.doneAction(shown.kind === "typed" ? (shown.action?.title ?? shown.authorization.primaryType) : t().authorization.signIn)}
+          </p>
+        )}
+      </section>
+    </View>
+  );
+}
+
+function Expires({ expiry, time }: { readonly expiry: number; readonly time: ChainTime }): JSX.Element {
+  useSeconds(true);
+  const left = time.secondsUntil(expiry);
+  return <p class="muted small">{t().code.expiresIn} <span role="timer" class="digits">{left === undefined ? "…" : clock(left)}</span></p>;
+}

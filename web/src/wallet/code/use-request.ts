@@ -1,0 +1,55 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Refusal } from "../../shared/http";
+import { ChainTime } from "./chain-time";
+import { follow } from "./events";
+import type { Otp } from "./otps";
+
+/** A request, followed while it is looked at. */
+export interface Followed {
+  readonly otp: Otp | undefined;
+  /** Whether the daemon answers. */
+  readonly isInContact: boolean;
+  /** There is no such request of this wallet. */
+  readonly isMissing: boolean;
+  readonly time: ChainTime;
+}
+
+/** Follows a request; what waiting does not mend is told to `noteError`. */
+export function useRequest(id: string, noteError: (error: unknown) => void): Followed {
+  const [otp, setOtp] = useState<Otp>();
+  const [isInContact, setContact] = useState(true);
+  const [isMissing, setMissing] = useState(false);
+  const time = useRef(new ChainTime());
+  useEffect(() => {
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const news = (it: Otp): void => {
+      if (signal.aborted) return;
+      time.current.sample(it.chainTime);
+      setOtp(it);
+    };
+    follow(id, { news, contact: setContact }, signal).catch((error: unknown) => {
+      if (signal.aborted) return;
+      if (error instanceof Refusal && error.status === 404) setMissing(true);
+      noteError(error);
+    });
+    return () => {
+      leaving.abort();
+    };
+  }, [id]);
+  return { otp, isInContact, isMissing, time: time.current };
+}
+
+/** Draws anew each second while `isOn`. */
+export function useSeconds(isOn: boolean): void {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    if (!isOn) return undefined;
+    const timer = setInterval(() => {
+      tick((count) => count + 1);
+    }, 1_000);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [isOn]);
+}
