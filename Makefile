@@ -6,7 +6,7 @@ MACHINE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,amd64)
 FORGE := lib/node_modules/@foundry-rs/forge-$(SYSTEM)-$(MACHINE)/bin/forge
 CARGO_RUN := cargo run --locked --quiet -p testbed --
 
-.PHONY: help setup setup-test setup-deep build demo up test deep gas snapshots lint fmt abi
+.PHONY: help setup setup-test setup-deep build demo up test deep gas snapshots screenshots lint fmt abi
 
 help:
 	@echo "make setup   install what is missing; says what it does"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   print tables of speed and memory, beside others in the same run; FULL=1 for the longest runs,"
 	@echo "             PARTS=pipeline for a part; installs what only it needs"
 	@echo "make gas     print the gas of whole transactions"
+	@echo "make screenshots  take the pictures in docs/screenshots anew"
 	@echo "make snapshots  write gas, size, layout and ABI anew, for a review to see"
 	@echo "make build   pages, contracts, daemons and testbed"
 	@echo "make lint    clippy, forge lint, solhint and eslint"
@@ -73,6 +74,10 @@ gas: setup
 
 snapshots: gas
 	@FORGE=$(FORGE) node script/snapshots.mjs
+
+# By the tests of the pages, which see every state.
+screenshots: setup-test build
+	@node --test-reporter=spec web/tests/run.mjs --screenshots
 
 lint: setup
 	cargo clippy --locked --workspace --all-targets -- -D warnings

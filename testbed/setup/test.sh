@@ -65,6 +65,7 @@ step 'Rust build' cargo build --locked --workspace --quiet
 step 'Rust test build' cargo test --locked --workspace --quiet --no-run
 wait "$track" || printf '%-7s %5d s  %s\n' FAILED 0 'Solidity, which ended before its last step' >>"$outcomes"
 cat "$logs/solidity.log"
+step 'pages in a browser' node --test-reporter=spec web/tests/run.mjs
 step 'Rust tests' cargo test --locked --workspace --no-fail-fast --quiet
 
 echo

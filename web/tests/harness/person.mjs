@@ -1,6 +1,7 @@
 // Somebody with a wallet, a mailbox and a browser of their own.
 
 import { Guard } from './guard.mjs';
+import { servePagesFromDist } from './pages.mjs';
 import { VIEWPORT, checkState } from './state.mjs';
 import { until } from './until.mjs';
 import { Wallet } from './wallet.mjs';
@@ -25,6 +26,7 @@ export class World {
     const context = await this.browser.newContext({ viewport: VIEWPORT, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
     await guard.watch(context);
+    if (process.env.PAGES_FROM_DIST) await servePagesFromDist(context, this.stack);
     const installed = wallets.map((name, at) => new Wallet(this.chain, [account], { name, rdns: `test.wallet${at}` }));
     await Wallet.install(context, installed);
     const page = await context.newPage();

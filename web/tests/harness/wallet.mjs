@@ -130,8 +130,10 @@ export class Wallet {
 }
 
 /** The domain's type is the library's to write. */
-function typedData({ types: { EIP712Domain: _, ...types }, ...rest }) {
-  return { ...rest, types };
+function typedData(data) {
+  const types = { ...data.types };
+  delete types.EIP712Domain;
+  return { ...data, types };
 }
 
 function hex(number) {
