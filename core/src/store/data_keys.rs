@@ -40,14 +40,10 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn insert_data_key(&self, version: u32, wrapped: &[u8]) -> Result<bool, StoreError> {
-        let inserted = sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO data_keys (version, wrapped, created_at_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        )
-        .bind(version)
-        .bind(wrapped)
-        .bind(now_ms())
-        .execute(&self.writer)
-        .await?;
+        );
+        let inserted = self.alone(insert.bind(version).bind(wrapped).bind(now_ms())).await?;
         Ok(inserted.rows_affected() == 1)
     }
 
@@ -56,12 +52,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn replace_wrapped_data_key(&self, version: u32, old: &[u8], new: &[u8]) -> Result<(), StoreError> {
-        sqlx::query("UPDATE data_keys SET wrapped = ? WHERE version = ? AND wrapped = ?")
-            .bind(new)
-            .bind(version)
-            .bind(old)
-            .execute(&self.writer)
-            .await?;
+        let replace = sqlx::query("UPDATE data_keys SET wrapped = ? WHERE version = ? AND wrapped = ?");
+        self.alone(replace.bind(new).bind(version).bind(old)).await?;
         Ok(())
     }
 }

@@ -3,9 +3,8 @@
 //! A row is claimed under a lease (`claims.rs`), sent outside any transaction, then settled. A process that dies in
 //! between leaves the row as `sending`: when the lease is over the same message goes out again, with the same Message-ID.
 
-use alloy::primitives::B256;
 use sha2::{Digest, Sha256};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::{Depths, Store, StoreError, Write, column, group::Outcome};
@@ -214,55 +213,40 @@ pub(super) async fn take_inapp(tx: &mut Write, message_id: &str) -> Result<bool,
     Ok(taken.rows_affected() > 0)
 }
 
-/// Makes a code's message due when its landing answers one of our requests. A message that was not sent is revived with
-/// the new expiry (a reorg took the code out and it landed again); one that was sent stays sent.
-pub(super) async fn enqueue_code(tx: &mut Write, outbox: &Outbox, on_chain_id: B256) -> Result<u64, StoreError> {
-    let landing: Option<LandingRow> = sqlx::query_as(
-        "SELECT l.request_id, l.expiry, r.contact_id, c.channel, r.fallback FROM landings l
-         JOIN requests r ON r.id = l.request_id JOIN contacts c ON c.id = r.contact_id WHERE l.on_chain_id = ?",
-    )
-    .bind(on_chain_id.as_slice())
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(landing) = landing else { return Ok(0) };
+/// Makes codes' messages due whose landings answer requests of ours. A message that was not sent is revived with the new
+/// expiry (a reorg took the code out and it landed again); one that was sent stays sent.
+pub(super) async fn enqueue_landings(tx: &mut Write, outbox: &Outbox, landings: &[Landing]) -> Result<u64, StoreError> {
     let now = now_ms();
-    // No conflict target: message_id and (on_chain_id, channel) say the same and collide together.
-    let added = sqlx::query(
+    let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, created_at_ms, due_at_ms,
-         expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET state = 'queued', due_at_ms = excluded.due_at_ms,
-         expires_at_ms = excluded.expires_at_ms, error = NULL
-         WHERE state IN ('queued', 'sending', 'cancelled', 'expired')",
-    )
-    .bind(outbox.message_id(on_chain_id.as_slice(), &landing.channel))
-    .bind(landing.request_id)
-    .bind(on_chain_id.as_slice())
-    .bind(landing.contact_id)
-    .bind(&landing.channel)
-    .bind(now)
-    .bind(outbox.depths.due_at_ms(&landing.channel, now))
-    .bind(landing.expiry.saturating_mul(1_000))
-    .execute(&mut **tx)
-    .await?;
-    let mut due = added.rows_affected();
-    if landing.fallback {
-        due += revive_fallbacks(tx, outbox, on_chain_id, &landing).await?;
-    }
-    Ok(due)
+         expires_at_ms) ",
+    );
+    query.push_values(landings, |mut row, landing| {
+        row.push_bind(outbox.message_id(&landing.on_chain_id, &landing.channel))
+            .push_bind(landing.request_id)
+            .push_bind(landing.on_chain_id.as_slice())
+            .push_bind(landing.contact_id)
+            .push_bind(landing.channel.as_str())
+            .push_bind(now)
+            .push_bind(outbox.depths.due_at_ms(&landing.channel, now))
+            .push_bind(landing.expiry.saturating_mul(1_000));
+    });
+    // No conflict target: message_id and (on_chain_id, channel) say the same and collide together.
+    query.push(
+        " ON CONFLICT DO UPDATE SET state = 'queued', due_at_ms = excluded.due_at_ms,
+          expires_at_ms = excluded.expires_at_ms, error = NULL
+          WHERE state IN ('queued', 'sending', 'cancelled', 'expired')",
+    );
+    Ok(query.build().execute(&mut **tx).await?.rows_affected())
 }
 
 /// What a code had fallen back on before a reorg took it out.
-async fn revive_fallbacks(
-    tx: &mut Write,
-    outbox: &Outbox,
-    on_chain_id: B256,
-    landing: &LandingRow,
-) -> Result<u64, StoreError> {
+pub(super) async fn revive_fallbacks(tx: &mut Write, outbox: &Outbox, landing: &Landing) -> Result<u64, StoreError> {
     let others: Vec<String> = sqlx::query_scalar(
         "SELECT channel FROM deliveries
          WHERE on_chain_id = ? AND channel <> ? AND state IN ('queued', 'sending', 'cancelled', 'expired')",
     )
-    .bind(on_chain_id.as_slice())
+    .bind(landing.on_chain_id.as_slice())
     .bind(&landing.channel)
     .fetch_all(&mut **tx)
     .await?;
@@ -273,7 +257,7 @@ async fn revive_fallbacks(
         )
         .bind(outbox.depths.due_at_ms(channel, now_ms()))
         .bind(landing.expiry.saturating_mul(1_000))
-        .bind(on_chain_id.as_slice())
+        .bind(landing.on_chain_id.as_slice())
         .bind(channel)
         .execute(&mut **tx)
         .await?;
@@ -407,11 +391,14 @@ struct NoticeRow {
     expires_at_ms: i64,
 }
 
+/// Where a code of ours landed, and whom that is to be told.
 #[derive(FromRow)]
-struct LandingRow {
+pub(super) struct Landing {
+    on_chain_id: Vec<u8>,
     request_id: Uuid,
+    /// Unix seconds of chain time.
     expiry: i64,
     contact_id: Uuid,
     channel: String,
-    fallback: bool,
+    pub(super) fallback: bool,
 }

@@ -9,12 +9,14 @@ use std::sync::atomic::Ordering;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{BUSY_POLL, Store, StoreError};
 
 /// The longest deadline of a batch (an hour) and the longest life of a code (ten minutes), and as much again.
 pub const PENDING_MS: i64 = 2 * 4_200_000;
 /// How long a removed contact's address is kept, for messages that are on their way to it.
 const REMOVED_MS: i64 = 86_400_000;
+/// How often the log is tried to be emptied before the next round: the writer is held as long.
+const EMPTYING_TRIES: u32 = 50;
 
 /// What a round of erasing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +71,14 @@ impl Store {
     pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
         if self.log_holds_erased.load(Ordering::Acquire) {
             let mut writer = self.writer.acquire().await?;
-            let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
-            self.log_holds_erased.store(busy != 0, Ordering::Release);
+            for _ in 0..EMPTYING_TRIES {
+                let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
+                self.log_holds_erased.store(busy != 0, Ordering::Release);
+                if busy == 0 {
+                    break;
+                }
+                tokio::time::sleep(BUSY_POLL).await;
+            }
         }
         Ok(())
     }

@@ -34,16 +34,18 @@ pub(super) async fn take(
     now_ms: i64,
 ) -> Result<Result<GuessId, u64>, StoreError> {
     let since = now_ms.saturating_sub(WINDOW_MS);
-    sqlx::query("DELETE FROM guesses WHERE account_id = ? AND made_at_ms <= ?")
-        .bind(account)
-        .bind(since)
-        .execute(&mut *write)
-        .await?;
-    let (made, oldest): (i64, Option<i64>) =
-        sqlx::query_as("SELECT count(*), min(made_at_ms) FROM guesses WHERE account_id = ?")
-            .bind(account)
-            .fetch_one(&mut *write)
-            .await?;
+    let (made, oldest, past): (i64, Option<i64>, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE made_at_ms > ?2), min(made_at_ms) FILTER (WHERE made_at_ms > ?2),
+                count(*) FILTER (WHERE made_at_ms <= ?2) FROM guesses WHERE account_id = ?1",
+    )
+    .bind(account)
+    .bind(since)
+    .fetch_one(&mut *write)
+    .await?;
+    if past > 0 {
+        let delete = sqlx::query("DELETE FROM guesses WHERE account_id = ? AND made_at_ms <= ?");
+        delete.bind(account).bind(since).execute(&mut *write).await?;
+    }
     if let (BUDGET.., Some(oldest)) = (made, oldest) {
         return Ok(Err(seconds_until(oldest.saturating_add(WINDOW_MS), now_ms)));
     }

@@ -43,12 +43,13 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    Execute, Executor, Sqlite, SqlitePool, Transaction,
+    error::DatabaseError,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous},
 };
 
 pub use self::{
@@ -59,8 +60,11 @@ pub use self::{
 };
 use self::{group::Group, rules::QueueBound};
 
-/// How long a statement waits for the other daemon's write.
+/// How long a write waits for the other daemon's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile. SQLite itself would look less and less often, up to 100 ms apart: whoever comes often would
+/// then be late each time.
+const BUSY_POLL: Duration = Duration::from_millis(1);
 const READERS: u32 = 4;
 
 /// The store failed: full, locked beyond the timeout, damaged, or not there. Never "not found", which is an `Option`.
@@ -134,8 +138,14 @@ impl Store {
             .foreign_keys(true);
         // A connection to a file does not break while it is idle: to ask it before each use is a wait for nothing.
         let pool = |most| SqlitePoolOptions::new().max_connections(most).test_before_acquire(false);
-        let writer = pool(1).connect_with(options.clone()).await?;
-        migrate(&writer).await?;
+        let migrating = pool(1).connect_with(options.clone()).await?;
+        migrate(&migrating).await?;
+        migrating.close().await;
+        // Once it is open it waits only where a transaction begins, and [`begin`] does that.
+        let impatient = pool(1).after_connect(|writer, _| {
+            Box::pin(async move { sqlx::query("PRAGMA busy_timeout = 0").execute(writer).await.map(drop) })
+        });
+        let writer = impatient.connect_with(options.clone()).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
         let group = Group::start(writer.clone());
         let queue = QueueBound::default();
@@ -166,11 +176,36 @@ impl Store {
     async fn write(&self) -> Result<Write, StoreError> {
         Ok(begin(&self.writer).await?)
     }
+
+    /// A statement in a transaction of its own.
+    async fn alone<'q>(&self, statement: impl Execute<'q, Sqlite> + 'q) -> Result<SqliteQueryResult, StoreError> {
+        let mut write = self.write().await?;
+        let result = write.execute(statement).await?;
+        write.commit().await?;
+        Ok(result)
+    }
+}
+
+/// Begins the writer's transaction, as soon as nobody else writes.
+async fn begin(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
+    let started = Instant::now();
+    loop {
+        match begin_now(writer).await {
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(BUSY_POLL).await,
+            begun => return begun,
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, whatever its extended code says besides.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xFF == 5)
 }
 
 /// SQLite ends a transaction by itself where the disk is full or fails; sqlx still counts it, and would refuse every later
 /// one on that connection. Such a connection is replaced.
-async fn begin(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
+async fn begin_now(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
     const IMMEDIATE: &str = "BEGIN IMMEDIATE";
     match writer.begin_with(IMMEDIATE).await {
         Err(sqlx::Error::InvalidSavePointStatement) => {

@@ -87,6 +87,14 @@ pub enum Submission {
     ReferenceTaken,
 }
 
+/// How a request's attempts stand, and whether `max_attempts` is the policy's at the block that issued: the batcher sets it
+/// when it sees that block, which the indexer may have seen before.
+const ATTEMPTS: &str = "
+    SELECT attempts, max_attempts, locked_at_ms,
+           coalesce((SELECT c.state IN ('mined', 'final') FROM issuances i JOIN calls c ON c.id = i.batch_id
+                     WHERE i.request_id = requests.id AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1), 0)
+    FROM requests WHERE id = ?";
+
 /// How an attempt at a request's digits stands.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -250,17 +258,21 @@ async fn submit(
     queue: &QueueBound,
     new: NewRequest,
 ) -> Result<Outcome<Submission>, StoreError> {
-    let same_key = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key).await?;
-    let is_key_stale = match same_key {
-        Some(known) if known.counts_at(new.now_ms) => return known.against(new.body_hash).map(Outcome::Undo),
-        stale => stale.is_some(),
-    };
-    let levels = match rules::check(&mut *write, queue, &new).await? {
+    let standing = rules::look(&mut *write, &new).await?;
+    let is_key_known = standing.is_key_known;
+    if is_key_known
+        && let Some(known) = KnownKey::find(&mut *write, new.account_id, &new.idempotency_key).await?
+        && known.counts_at(new.now_ms)
+    {
+        return known.against(new.body_hash).map(Outcome::Undo);
+    }
+    let levels = match rules::check(&mut *write, queue, standing, &new).await? {
         Outcome::Keep(Ok(levels)) | Outcome::Undo(Ok(levels)) => levels,
         Outcome::Keep(Err(refusal)) => return Ok(Outcome::Keep(Submission::Refused(refusal))),
         Outcome::Undo(Err(refusal)) => return Ok(Outcome::Undo(Submission::Refused(refusal))),
     };
-    if is_key_stale {
+    if is_key_known {
+        // It is older than a key is remembered.
         sqlx::query("UPDATE requests SET idempotency_key = NULL WHERE account_id = ? AND idempotency_key = ?")
             .bind(new.account_id)
             .bind(&new.idempotency_key)
@@ -286,11 +298,8 @@ async fn begin_attempt(
     request_id: Uuid,
     now_ms: i64,
 ) -> Result<Outcome<Attempt>, StoreError> {
-    let (attempts, max, locked): (i64, i64, Option<i64>) =
-        sqlx::query_as("SELECT attempts, max_attempts, locked_at_ms FROM requests WHERE id = ?")
-            .bind(request_id)
-            .fetch_one(&mut *write)
-            .await?;
+    let (attempts, max, locked, is_limit_settled): (i64, i64, Option<i64>, bool) =
+        sqlx::query_as(ATTEMPTS).bind(request_id).fetch_one(&mut *write).await?;
     if locked.is_some() || attempts >= max {
         // All attempts counted and no lock: a crash came between. The last one counts as wrong.
         sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
@@ -300,7 +309,7 @@ async fn begin_attempt(
             .await?;
         return Ok(Outcome::Keep(Attempt::Locked));
     }
-    if attempts >= LEAST_ATTEMPTS && !is_limit_settled(&mut *write, request_id).await? {
+    if attempts >= LEAST_ATTEMPTS && !is_limit_settled {
         return Ok(Outcome::Undo(Attempt::LimitUnknown));
     }
     let guess = match guesses::take(&mut *write, account_id, Target::Request(request_id), now_ms).await? {
@@ -313,19 +322,6 @@ async fn begin_attempt(
         .await?;
     let attempts_left = column::unsigned(max - attempts - 1, "requests")?;
     Ok(Outcome::Keep(Attempt::Counted { guess, attempts_left }))
-}
-
-/// Whether `max_attempts` is the policy's at the block that issued: the batcher sets it when it sees that block, which the
-/// indexer may have seen before.
-async fn is_limit_settled(write: &mut SqliteConnection, request_id: Uuid) -> Result<bool, StoreError> {
-    let settled = sqlx::query_scalar(
-        "SELECT c.state IN ('mined', 'final') FROM issuances i JOIN calls c ON c.id = i.batch_id
-         WHERE i.request_id = ? AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
-    )
-    .bind(request_id)
-    .fetch_optional(write)
-    .await?;
-    Ok(settled.unwrap_or_default())
 }
 
 async fn settle_attempt(

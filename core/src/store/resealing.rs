@@ -135,11 +135,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn restart_resealing(&self, column: SealedColumn, version: u32) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM resealing WHERE version = ? AND place = ?")
-            .bind(version)
-            .bind(column.name())
-            .execute(&self.writer)
-            .await?;
+        let restart = sqlx::query("DELETE FROM resealing WHERE version = ? AND place = ?");
+        self.alone(restart.bind(version).bind(column.name())).await?;
         Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! Rows of blocks and events, many in one statement: a backfill writes thousands of them in a transaction, and every
 //! other writer waits for it. Statements come in few sizes, so that each is prepared once.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use alloy::primitives::{Address, B256};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{Block, ChainEvent, EventKind, Outbox, StoreError, Write, column, deliveries::enqueue_code};
+use super::{
+    Block, ChainEvent, EventKind, Outbox, StoreError, Write, column,
+    deliveries::{Landing, enqueue_landings, revive_fallbacks},
+};
 
 const SIZES: [usize; 3] = [64, 8, 1];
 
@@ -87,25 +90,36 @@ pub(super) async fn insert_events(tx: &mut Write, events: &[&ChainEvent]) -> Res
 /// long backfill, are not ours: those are found out many at a time.
 pub(super) async fn enqueue_codes(tx: &mut Write, outbox: &Outbox, events: &[&ChainEvent]) -> Result<u64, StoreError> {
     let sets = events.iter().filter(|event| event.kind == EventKind::Set);
-    let ids: Vec<B256> = sets.filter_map(|event| event.facts.on_chain_id).collect();
-    let mut ours = BTreeSet::new();
+    // Another issuer can copy an id into a batch of its own, in the same block too: each is looked up once.
+    let mut seen = HashSet::new();
+    let ids: Vec<B256> = sets.filter_map(|event| event.facts.on_chain_id).filter(|id| seen.insert(*id)).collect();
+    let mut landings = Vec::new();
     for chunk in cut(&ids) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT on_chain_id FROM issuances WHERE on_chain_id IN (");
-        let mut list = query.separated(", ");
-        for id in chunk {
-            list.push_bind(id.as_slice());
-        }
-        query.push(")");
-        let found: Vec<Vec<u8>> = query.build_query_scalar().fetch_all(&mut **tx).await?;
-        for id in found {
-            ours.insert(column::word(&id, "issuances")?);
-        }
+        landings.extend(landings_of(tx, chunk).await?);
     }
     let mut due = 0;
-    for id in ids.into_iter().filter(|id| ours.contains(id)) {
-        due += enqueue_code(tx, outbox, id).await?;
+    for chunk in cut(&landings) {
+        due += enqueue_landings(tx, outbox, chunk).await?;
+    }
+    for landing in landings.iter().filter(|landing| landing.fallback) {
+        due += revive_fallbacks(tx, outbox, landing).await?;
     }
     Ok(due)
+}
+
+/// Where codes of ours landed, of those that have these ids.
+async fn landings_of(tx: &mut Write, ids: &[B256]) -> Result<Vec<Landing>, StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT l.on_chain_id, l.request_id, l.expiry, r.contact_id, c.channel, r.fallback
+         FROM issuances i CROSS JOIN landings l ON l.on_chain_id = i.on_chain_id AND l.request_id = i.request_id
+         JOIN requests r ON r.id = l.request_id JOIN contacts c ON c.id = r.contact_id WHERE i.on_chain_id IN (",
+    );
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id.as_slice());
+    }
+    query.push(")");
+    Ok(query.build_query_as().fetch_all(&mut **tx).await?)
 }
 
 #[cfg(test)]

@@ -5,20 +5,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
-    Level, NewRequest, Store, StoreError, Switch, Take, Taken, buckets,
-    group::Outcome,
-    guesses::seconds_until,
-    switches::{self, Barred},
+    Level, NewRequest, Store, StoreError, Switch, Take, Taken, buckets, group::Outcome, guesses::seconds_until,
+    switches::Barred,
 };
 
 /// For how long a count of what waits is believed, so that other relayers on this store are seen too.
 const COUNT_HOLDS: Duration = Duration::from_secs(1);
 /// More refused or unused requests in a row than this make the pause no longer.
 const LONGEST_ROW: i64 = 16;
+
+/// [`Standing`] of account 1, Idempotency-Key 2, purpose 3, contact 4 and issuer 5, where 6 requests of the account may wait,
+/// now 7, with 8 requests of the contact. A switch is told before a block, the widest first.
+const STANDING: &str = "
+    SELECT EXISTS (SELECT 1 FROM requests WHERE account_id = ?1 AND idempotency_key = ?2),
+           b.rank, b.scope, b.name,
+           ?6 IS NOT NULL AND (SELECT count(*) FROM (
+               SELECT 1 FROM requests WHERE state = 'queued' AND account_id = ?1 LIMIT coalesce(?6, 0))) >= ?6,
+           (SELECT json_group_array(json_array(created_at_ms, unlocked_at_ms)) FROM (
+               SELECT created_at_ms, unlocked_at_ms FROM requests
+               WHERE contact_id = ?4 AND created_at_ms <= ?7 AND state <> 'failed' ORDER BY created_at_ms DESC LIMIT ?8))
+    FROM (SELECT 1) LEFT JOIN (
+        SELECT 0 AS rank, scope, name FROM switched_off
+        WHERE scope = 'all' OR (scope = 'purpose' AND name = ?3)
+           OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = ?4))
+        UNION ALL SELECT 1, '', '' FROM blocked WHERE kind = 'issuer' AND address = ?5
+        UNION ALL SELECT 2, '', '' FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet
+                  WHERE a.id = ?1
+        ORDER BY rank, scope LIMIT 1) b";
 
 /// The limits of a request.
 #[derive(Debug, Clone)]
@@ -113,14 +130,48 @@ impl From<Barred> for Refusal {
     }
 }
 
+/// Everything about a request that one look shows.
+pub(super) struct Standing {
+    /// Whether a request of the account has its Idempotency-Key.
+    pub(super) is_key_known: bool,
+    barred: Option<Barred>,
+    is_account_full: bool,
+    /// The contact's latest requests: when each was made and unlocked, newest first.
+    made: Vec<(i64, Option<i64>)>,
+}
+
+/// Looks at all that in one statement: each is a turn of the thread that every write waits for.
+pub(super) async fn look(write: &mut SqliteConnection, new: &NewRequest) -> Result<Standing, StoreError> {
+    // What is not limited is not counted either.
+    let most = Some(new.rules.queued_per_account).filter(|most| *most < u32::MAX);
+    let row = if new.rules.cooldown.first_ms == 0 { 0 } else { LONGEST_ROW };
+    let look: (bool, Option<i64>, Option<String>, Option<String>, bool, String) = sqlx::query_as(STANDING)
+        .bind(new.account_id)
+        .bind(&new.idempotency_key)
+        .bind(new.purpose.to_string())
+        .bind(new.contact_id)
+        .bind(new.issuer.as_slice())
+        .bind(most)
+        .bind(new.now_ms)
+        .bind(row)
+        .fetch_one(write)
+        .await?;
+    let (is_key_known, rank, scope, name, is_account_full, made) = look;
+    let barred =
+        rank.map(|rank| Barred::read(rank, &scope.unwrap_or_default(), &name.unwrap_or_default())).transpose()?;
+    let made = serde_json::from_str(&made).map_err(|_| StoreError::Damaged { table: "requests" })?;
+    Ok(Standing { is_key_known, barred, is_account_full, made })
+}
+
 /// Takes what the request costs, or says why it may not be stored.
 pub(super) async fn check(
     write: &mut SqliteConnection,
     queue: &QueueBound,
+    standing: Standing,
     new: &NewRequest,
 ) -> Result<Outcome<Result<Vec<Level>, Refusal>>, StoreError> {
     let refuse = |refusal| Ok(Outcome::Undo(Err(refusal)));
-    if let Some(barred) = switches::barred(write, new.purpose, new.contact_id, new.account_id, new.issuer).await? {
+    if let Some(barred) = standing.barred {
         return refuse(barred.into());
     }
     if queue.is_full(write, new.rules.queued).await? {
@@ -128,10 +179,10 @@ pub(super) async fn check(
     }
     // Both pass when the chain or the contact's owner moves, which no bucket knows of.
     let too_many = |scope, retry_after_s| Refusal::TooMany { scope, retry_after_s, levels: Vec::new() };
-    if is_account_full(write, new.account_id, new.rules.queued_per_account).await? {
+    if standing.is_account_full {
         return refuse(too_many("queued", 5));
     }
-    if let Some(retry_after_s) = pause(&mut *write, new).await? {
+    if let Some(retry_after_s) = pause(&standing.made, new) {
         return refuse(too_many("contact", retry_after_s));
     }
     Ok(match buckets::take(write, &new.rules.takes).await? {
@@ -168,33 +219,14 @@ impl Store {
     }
 }
 
-/// Whether `most` requests of an account wait already.
-async fn is_account_full(write: &mut SqliteConnection, account: Uuid, most: u32) -> Result<bool, StoreError> {
-    let Some(last) = most.checked_sub(1).filter(|_| most < u32::MAX) else { return Ok(false) };
-    let nth = sqlx::query("SELECT 1 FROM requests WHERE state = 'queued' AND account_id = ? LIMIT 1 OFFSET ?");
-    Ok(nth.bind(account).bind(last).fetch_optional(write).await?.is_some())
-}
-
 /// How long until the contact may be written to again, in seconds. Requests that failed wrote nothing. One from the future
 /// was made before the clock was set back and holds nobody up: the buckets do.
-async fn pause(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<Option<u64>, StoreError> {
+fn pause(made: &[(i64, Option<i64>)], new: &NewRequest) -> Option<u64> {
     let Cooldown { first_ms, longest_ms } = new.rules.cooldown;
-    if first_ms == 0 {
-        return Ok(None);
-    }
-    let made: Vec<(i64, Option<i64>)> = sqlx::query_as(
-        "SELECT created_at_ms, unlocked_at_ms FROM requests
-         WHERE contact_id = ? AND created_at_ms <= ? AND state <> 'failed' ORDER BY created_at_ms DESC LIMIT ?",
-    )
-    .bind(new.contact_id)
-    .bind(new.now_ms)
-    .bind(LONGEST_ROW)
-    .fetch_all(write)
-    .await?;
     let longest_ms = longest_ms.max(first_ms);
     let mut pause_ms = 0;
     let mut next_ms = new.now_ms;
-    for (created_at_ms, unlocked_at_ms) in &made {
+    for (created_at_ms, unlocked_at_ms) in made {
         if unlocked_at_ms.is_some() || next_ms - created_at_ms > longest_ms {
             break;
         }
@@ -202,5 +234,5 @@ async fn pause(write: impl SqliteExecutor<'_>, new: &NewRequest) -> Result<Optio
         next_ms = *created_at_ms;
     }
     let free_at = made.first().map(|(created_at_ms, _)| created_at_ms.saturating_add(pause_ms));
-    Ok(free_at.filter(|at| *at > new.now_ms).map(|at| seconds_until(at, new.now_ms)))
+    free_at.filter(|at| *at > new.now_ms).map(|at| seconds_until(at, new.now_ms))
 }

@@ -123,11 +123,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn end_session(&self, id: Uuid, now_ms: i64) -> Result<(), StoreError> {
-        sqlx::query("UPDATE sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL")
-            .bind(now_ms)
-            .bind(id)
-            .execute(&self.writer)
-            .await?;
+        let end = sqlx::query("UPDATE sessions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL");
+        self.alone(end.bind(now_ms).bind(id)).await?;
         Ok(())
     }
 
@@ -137,12 +134,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn move_session(&self, id: Uuid, seen: &[u8], now: &Fingerprint) -> Result<bool, StoreError> {
-        let moved = sqlx::query("UPDATE sessions SET fingerprint = ? WHERE id = ? AND fingerprint = ?")
-            .bind(now.as_slice())
-            .bind(id)
-            .bind(seen)
-            .execute(&self.writer)
-            .await?;
+        let to = sqlx::query("UPDATE sessions SET fingerprint = ? WHERE id = ? AND fingerprint = ?");
+        let moved = self.alone(to.bind(now.as_slice()).bind(id).bind(seen)).await?;
         Ok(moved.rows_affected() == 1)
     }
 

@@ -142,6 +142,17 @@ pub(super) enum Barred {
     Issuer,
 }
 
+impl Barred {
+    /// Reads what [`super::rules`] looks up: a switch with scope and name at rank 0, then issuer and wallet.
+    pub(super) fn read(rank: i64, scope: &str, name: &str) -> Result<Self, StoreError> {
+        match rank {
+            0 => Switch::parse(scope, name).map(Self::Off).map_err(|_| StoreError::Damaged { table: "switched_off" }),
+            1 => Ok(Self::Issuer),
+            _ => Ok(Self::Wallet),
+        }
+    }
+}
+
 impl Store {
     /// Switches issuance off. What waits is failed; returns how many requests.
     ///
@@ -169,11 +180,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn switch_on(&self, switch: &Switch) -> Result<bool, StoreError> {
-        let gone = sqlx::query("DELETE FROM switched_off WHERE scope = ? AND name = ?")
-            .bind(switch.scope())
-            .bind(switch.name())
-            .execute(&self.writer)
-            .await?;
+        let delete = sqlx::query("DELETE FROM switched_off WHERE scope = ? AND name = ?");
+        let gone = self.alone(delete.bind(switch.scope()).bind(switch.name())).await?;
         Ok(gone.rows_affected() > 0)
     }
 
@@ -219,11 +227,8 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn unblock(&self, kind: BlockKind, address: Address) -> Result<bool, StoreError> {
-        let gone = sqlx::query("DELETE FROM blocked WHERE kind = ? AND address = ?")
-            .bind(kind.as_str())
-            .bind(address.as_slice())
-            .execute(&self.writer)
-            .await?;
+        let delete = sqlx::query("DELETE FROM blocked WHERE kind = ? AND address = ?");
+        let gone = self.alone(delete.bind(kind.as_str()).bind(address.as_slice())).await?;
         Ok(gone.rows_affected() > 0)
     }
 
@@ -242,40 +247,6 @@ impl Store {
         };
         rows.into_iter().map(read).collect()
     }
-}
-
-/// Whether a request may not be issued. A switch is told before a block, the widest first.
-pub(super) async fn barred(
-    write: &mut SqliteConnection,
-    purpose: Purpose,
-    contact: Uuid,
-    account: Uuid,
-    issuer: Address,
-) -> Result<Option<Barred>, StoreError> {
-    let first: Option<(i64, String, String)> = sqlx::query_as(
-        "SELECT 0 AS rank, scope, name FROM switched_off
-         WHERE scope = 'all' OR (scope = 'purpose' AND name = ?)
-            OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = ?))
-         UNION ALL SELECT 1, '', '' FROM blocked WHERE kind = 'issuer' AND address = ?
-         UNION ALL SELECT 2, '', '' FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet
-                   WHERE a.id = ?
-         ORDER BY rank, scope LIMIT 1",
-    )
-    .bind(purpose.to_string())
-    .bind(contact)
-    .bind(issuer.as_slice())
-    .bind(account)
-    .fetch_optional(write)
-    .await?;
-    first
-        .map(|(rank, scope, name)| match rank {
-            0 => {
-                Switch::parse(&scope, &name).map(Barred::Off).map_err(|_| StoreError::Damaged { table: "switched_off" })
-            }
-            1 => Ok(Barred::Issuer),
-            _ => Ok(Barred::Wallet),
-        })
-        .transpose()
 }
 
 /// Whether nothing may be issued under a key.

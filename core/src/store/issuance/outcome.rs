@@ -134,16 +134,15 @@ impl Store {
         why: &str,
     ) -> Result<u64, StoreError> {
         let purpose = purpose.map(Purpose::bytes32);
-        let done = sqlx::query(
+        let fail = sqlx::query(
             "UPDATE requests SET state = 'failed', failure = ?1, failed_at_ms = ?2
              WHERE state = 'queued' AND queued_at_ms < ?3 AND (?4 IS NULL OR purpose = ?4)",
         )
         .bind(why)
         .bind(now_ms())
         .bind(queued_before_ms)
-        .bind(purpose.as_ref().map(|word| word.as_slice()))
-        .execute(&self.writer)
-        .await?;
+        .bind(purpose.as_ref().map(|word| word.as_slice()));
+        let done = self.alone(fail).await?;
         Ok(done.rows_affected())
     }
 }
