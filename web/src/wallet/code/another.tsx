@@ -20,7 +20,8 @@ interface Props {
 export function Another({ otp, around, time }: Props): JSX.Element {
   const { destinations, service } = around;
   const same = destinations.find((it) => it.masked === otp.delivery.masked && it.channel === otp.delivery.channel);
-  const [contactId, setContact] = useState((same ?? destinations[0])?.contactId ?? "");
+  const [chosen, setContact] = useState("");
+  const contactId = (destinations.find((it) => it.contactId === chosen) ?? same ?? destinations[0])?.contactId ?? "";
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<string>();
   const [notBefore, setNotBefore] = useState(0);

@@ -22,6 +22,8 @@ export interface Service {
   readonly purposes: readonly ServedPurpose[];
   readonly actions: readonly Action[];
   readonly sponsoring: boolean;
+  /** Whether codes are issued at all; operators can switch that off. */
+  readonly isIssuing: boolean;
 }
 
 /** The page around the views of somebody who is signed in. */

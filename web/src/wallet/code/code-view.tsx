@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Message } from "../inapp";
+import { digitsFor } from "../inbox";
 import { t } from "../texts";
 import { View } from "../view";
 import { Another } from "./another";
@@ -28,7 +29,7 @@ interface Props {
 export function CodeView({ id, around, messages }: Props): JSX.Element {
   const { otp, isInContact, isMissing, time } = useRequest(id, around.noteError);
   const [unlocked, setUnlocked] = useState<Unlocked>();
-  const spending = useSpending(around.wallet, around.noteError);
+  const spending = useSpending(around.wallet, around.noteError, otp?.status === "verified");
   const texts = t().code;
   const isOver = otp !== undefined && (timelineOf(otp).isComplete || timelineOf(otp).ending !== undefined);
   useEffect(() => {
@@ -45,7 +46,7 @@ export function CodeView({ id, around, messages }: Props): JSX.Element {
   }
   const shown = shownOf(otp, around.service.actions);
   const phase = phaseOf(otp, unlocked, spending);
-  const arrived = messages.find((message) => message.code?.reference === otp.reference && message.contactId !== "")?.digits;
+  const arrived = digitsFor(messages, otp.reference, otp.onChainId);
   const atHand = unlocked ?? keptAtHand(otp);
   const onUnlocked = (it: Unlocked): void => {
     keepSpendable(id, it);

@@ -32,6 +32,8 @@ import { SignatureShape, type Ticket } from "./otps";
 const POLL_MS = 1_000;
 /** One question to the wallet's node, which may be slow or dead. Signing takes as long as a person takes. */
 const CALL_WITHIN_MS = 20_000;
+/** After so long without a block a person is told to look in the wallet. */
+const MINED_WITHIN_MS = 180_000;
 
 /** Where the calls go, and from whom. */
 export interface Wallet {
@@ -149,7 +151,7 @@ export async function mined(
     waitForTransactionReceipt(client, {
       hash,
       pollingInterval: POLL_MS,
-      timeout: 0,
+      timeout: MINED_WITHIN_MS,
       onReplaced(replacement) {
         seen.isCancelled = replacement.reason !== "repriced";
         hash = replacement.transaction.hash;
@@ -224,7 +226,8 @@ export async function accountNumber(wallet: Wallet, action: Action, functionName
 
 function clientOf(wallet: Wallet): Client {
   // A question that failed once is asked again by a person, not by a loop behind their back.
-  return createClient({ transport: custom(wallet.provider, { retryCount: 0 }), pollingInterval: POLL_MS });
+  // Nor is anything fetched that a contract names (EIP-3668).
+  return createClient({ transport: custom(wallet.provider, { retryCount: 0 }), pollingInterval: POLL_MS, ccipRead: false });
 }
 
 /** Turns whatever a wallet, its node or viem throws into a `CallFailed`. */

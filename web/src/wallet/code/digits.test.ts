@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { digitsOf, insertion } from "./digits";
+import { digitsOf, insertion, isCompletion } from "./digits";
 
 test("separators and what is around the digits are left out, and other scripts' digits are digits", () => {
   const same: Record<string, string> = {
@@ -27,4 +27,12 @@ test("a part goes where the selection is, as far as there is room", () => {
 
 test("in a full row a digit takes the next one's place", () => {
   assert.deepEqual(insertion("123456", 2, 2, "9"), { start: 2, end: 3, digits: "9" });
+});
+
+test("a code is complete when its sixth digit comes, not while its digits are corrected one by one", () => {
+  assert.equal(isCompletion("48291", "482913"), true);
+  assert.equal(isCompletion("", "482913"), true);
+  assert.equal(isCompletion("123456", "482913"), true);
+  assert.equal(isCompletion("482913", "482914"), false);
+  assert.equal(isCompletion("482913", "48291"), false);
 });

@@ -38,3 +38,13 @@ export function insertion(value: string, start: number, end: number, text: strin
   const room = DIGITS - (value.length - (until - start));
   return { start, end: until, digits: given.slice(0, Math.max(0, room)) };
 }
+
+/**
+ * Whether `after` is a code that was just completed. Of six digits of which one was changed the next may be changed too, and
+ * each attempt counts: that is sent when the person says so.
+ */
+export function isCompletion(before: string, after: string): boolean {
+  if (after.length !== DIGITS) return false;
+  const changes = after.split("").filter((digit, place) => digit !== before[place]).length;
+  return before.length < DIGITS || changes > 1;
+}

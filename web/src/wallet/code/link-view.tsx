@@ -1,5 +1,6 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { stringToHex } from "viem";
 import { clock } from "../../shared/format";
 import { Refusal } from "../../shared/http";
 import { t } from "../texts";
@@ -54,8 +55,8 @@ function Whole({ link, actions, verifier, chainId, wallet, connect }: Props & { 
   const spending = useSpending(wallet, () => undefined);
   const time = useRef(new ChainTime());
   const texts = t().link;
-  const shown: Shown = typeof link.action === "string" ? { kind: "blind", action: link.action } : shownTyped(link.action, actions);
-  const action = shown.kind === "typed" ? shown.authorization.action : shown.kind === "blind" ? (shown.action as `0x${string}`) : undefined;
+  const shown = shownLink(link, actions, found);
+  const action = typeof link.action === "string" ? link.action : shown.kind === "typed" ? shown.authorization.action : undefined;
 
   async function look(): Promise<void> {
     if (isLooking) return;
@@ -109,6 +110,13 @@ function Whole({ link, actions, verifier, chainId, wallet, connect }: Props & { 
       </section>
     </View>
   );
+}
+
+/** A sign-in has no payload in its link; that it is one, the chain says by the ticket's purpose. */
+function shownLink(link: Link, actions: readonly Action[], found: IssuedTicket | undefined): Shown {
+  if (typeof link.action !== "string") return shownTyped(link.action, actions);
+  const isSignIn = found?.ticket.purpose.toLowerCase() === stringToHex("login", { size: 32 });
+  return isSignIn ? { kind: "sign-in", origin: "" } : { kind: "blind", action: link.action };
 }
 
 function Expires({ expiry, time }: { readonly expiry: number; readonly time: ChainTime }): JSX.Element {

@@ -41,7 +41,8 @@ type Faults = Readonly<Record<string, FieldFault>>;
 export function NewCode({ around }: { readonly around: Around }): JSX.Element {
   const choices = choicesOf(around);
   const [choiceId, setChoice] = useState(choices[0]?.id ?? "");
-  const [contactId, setContact] = useState(around.destinations[0]?.contactId ?? "");
+  const [chosen, setContact] = useState("");
+  const contactId = (around.destinations.find((it) => it.contactId === chosen) ?? around.destinations[0])?.contactId ?? "";
   const [values, setValues] = useState<Readonly<Record<string, string>>>({});
   const [faults, setFaults] = useState<Faults>({});
   const [error, setError] = useState<string>();
@@ -53,11 +54,11 @@ export function NewCode({ around }: { readonly around: Around }): JSX.Element {
   const { facts, factsError, look } = useFacts(around, choice?.action);
   const texts = t().newCode;
 
-  if (around.destinations.length === 0 || choice === undefined) {
+  if (around.destinations.length === 0 || choice === undefined || !around.service.isIssuing) {
     return (
       <View name="new-code" title={texts.title}>
-        <p class="notice warn">{choice === undefined ? texts.noPurpose : texts.noContact}</p>
-        {choice !== undefined && <button type="button" class="primary" onClick={around.openContacts}>{t().code.otherChannel}</button>}
+        <p class="notice warn">{choice === undefined ? texts.noPurpose : around.service.isIssuing ? texts.noContact : texts.switchedOff}</p>
+        {around.destinations.length === 0 && <button type="button" class="primary" onClick={around.openContacts}>{texts.openContacts}</button>}
       </View>
     );
   }
@@ -127,7 +128,7 @@ export function NewCode({ around }: { readonly around: Around }): JSX.Element {
           {factsError !== undefined && (
             <div class="notice bad" role="alert">
               <p>{factsError}</p>
-              <button type="button" onClick={look}>{t().link.show}</button>
+              <button type="button" onClick={look}>{texts.askAgain}</button>
             </div>
           )}
           <div>

@@ -2,7 +2,7 @@
 // screen readers do with an input (caret, selection, undo, autofill) stays theirs. Each digit has a slot's width.
 import type { JSX, TargetedEvent, TargetedInputEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { DIGITS, digitsOf, insertion } from "./digits";
+import { DIGITS, digitsOf, insertion, isCompletion } from "./digits";
 import "./otp-input.css";
 
 interface Props {
@@ -14,13 +14,14 @@ interface Props {
   readonly isBusy: boolean;
   /** The digits that stand there. */
   readonly onChange: (digits: string) => void;
-  /** Six digits are there that were not there before: once for the same six. */
+  /** Six digits are there by now: once for the same six, and not while one of six is corrected or something is undone. */
   readonly onComplete: (digits: string) => void;
 }
 
 export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: Props): JSX.Element {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
+  const before = useRef("");
   const completed = useRef("");
   const [active, setActive] = useState<number>();
 
@@ -29,14 +30,18 @@ export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: P
     if (error !== undefined && !isBusy) input.current?.select();
   }, [error, isBusy]);
 
-  const changed = (): void => {
+  const changed = (event: TargetedInputEvent<HTMLInputElement>): void => {
     const it = input.current;
     if (it === null) return;
     const digits = digitsOf(it.value).slice(0, DIGITS);
     // What is filled in past `beforeinput` may have separators.
     if (digits !== it.value) it.value = digits;
     onChange(digits);
-    if (digits.length === DIGITS && digits !== completed.current) {
+    // What fills in by script sends an event without a kind.
+    const { inputType = "" } = event as { inputType?: string };
+    const isNew = isCompletion(before.current, digits) && !inputType.startsWith("history");
+    before.current = digits;
+    if (isNew && digits !== completed.current) {
       completed.current = digits;
       onComplete(digits);
     }

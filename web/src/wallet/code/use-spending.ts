@@ -29,7 +29,8 @@ export interface Spending {
   readonly spend: (atHand: AtHand, action: Action, authorization: Authorization) => void;
 }
 
-export function useSpending(wallet: Wallet | undefined, noteError: (error: unknown) => void): Spending {
+/** `isVerifiedOnChain`: by what the daemon says, where it is asked; it may know sooner than the wallet's node. */
+export function useSpending(wallet: Wallet | undefined, noteError: (error: unknown) => void, isVerifiedOnChain = false): Spending {
   const [progress, setProgress] = useState<Progress | "sending">();
   const [error, setError] = useState<string>();
   const [isBusy, setBusy] = useState(false);
@@ -37,12 +38,19 @@ export function useSpending(wallet: Wallet | undefined, noteError: (error: unkno
   const [isSpent, setSpent] = useState(false);
   const leaving = useRef(new AbortController());
   const isUnderWay = useRef(false);
+  const chainSays = useRef<() => void>(() => undefined);
   useEffect(() => {
     leaving.current = new AbortController();
     return () => {
       leaving.current.abort();
     };
   }, []);
+
+  useEffect(() => {
+    if (!isVerifiedOnChain) return;
+    chainSays.current();
+    if (!isUnderWay.current) setProgress(undefined);
+  }, [isVerifiedOnChain]);
 
   /** One thing at a time: a second click while the wallet asks sends nothing twice. */
   const during = (act: (wallet: Wallet, signal: AbortSignal) => Promise<void>, action?: Action): void => {
@@ -72,7 +80,10 @@ export function useSpending(wallet: Wallet | undefined, noteError: (error: unkno
     isSpent,
     verify({ ticket, action, code = "" }) {
       during(async (wallet, signal) => {
-        await orUsed(send(wallet, verifyCall(wallet, ticket, action, code), setProgress, signal));
+        const told = new Promise<void>((resolve) => {
+          chainSays.current = resolve;
+        });
+        await Promise.race([orUsed(send(wallet, verifyCall(wallet, ticket, action, code), setProgress, signal)), told]);
         setProgress(undefined);
         setVerified(true);
       });

@@ -53,6 +53,8 @@ export const de: WalletTexts = {
     switchedOff: "Die Betreiber haben die Ausgabe von Codes abgeschaltet. Was schon läuft, geht nicht verloren.",
     available: (amount) => `Höchstens ${amount}.`,
     counting: "Der Vertrag wird gefragt …",
+    openContacts: "Kontakte öffnen",
+    askAgain: "Noch einmal fragen",
     submit: "Code anfordern",
     submitting: "Wird angefordert …",
     faults: {

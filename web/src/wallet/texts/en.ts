@@ -51,6 +51,8 @@ export const en = {
     switchedOff: "Codes are switched off by those who run this service. Nothing that is under way is lost.",
     available: (amount: string) => `At most ${amount}.`,
     counting: "Asking the contract …",
+    openContacts: "Open the contacts",
+    askAgain: "Ask again",
     submit: "Get the code",
     submitting: "Asking …",
     faults: {
