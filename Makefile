@@ -56,6 +56,7 @@ deep: setup-deep setup-test
 	FORGE=$(FORGE) node script/analysis/slither.mjs
 	script/analysis/rules.sh
 	FAILPOINT_ROUNDS=6 cargo test --locked -p relayer -p testbed --test kill -- --nocapture
+	SIM_SEEDS=1000 cargo test --locked -p indexer --test it simulation -- --nocapture
 	AUDIT_STRIDE=1 cargo test --locked -p indexer --test it audit_files
 	FUZZ_SECONDS=900 cargo test --locked -p testbed --test fuzz -- --nocapture
 

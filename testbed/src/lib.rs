@@ -17,6 +17,7 @@ pub mod faults;
 pub mod kms;
 pub mod mailbox;
 pub mod ports;
+pub mod random;
 pub mod service;
 pub mod stack;
 pub mod tools;

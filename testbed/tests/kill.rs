@@ -19,7 +19,7 @@ use alloy::{
     rpc::types::Filter,
     sol_types::SolEvent,
 };
-use load::{Asked, Load, Random};
+use load::{Asked, Load};
 use otp_core::{
     chain::Node,
     contract::OtpVerifier,
@@ -29,6 +29,7 @@ use testbed::{
     anvil,
     description::Description,
     mailbox::{Mail, Mailbox},
+    random::Random,
     stack::{Daemon, Options, Stack},
 };
 use tokio::time::sleep;

@@ -24,6 +24,7 @@ mod process;
 mod ranges;
 mod recovery;
 mod reorg;
+mod simulation;
 mod sms;
 mod smtp_faults;
 mod webhook;

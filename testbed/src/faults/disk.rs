@@ -56,6 +56,15 @@ impl Disk {
             _ => Ok(()),
         }
     }
+
+    /// Lets it be read-only, or not any more. While a file is open for writing, the system refuses.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn read_only(&self, read_only: bool) -> Result<()> {
+        let options = if read_only { "remount,ro" } else { "remount,rw" };
+        run(Command::new("mount").args(["-o", options]).arg(&self.folder))
+    }
 }
 
 impl Drop for Disk {

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Result;
@@ -10,6 +11,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
+    time::sleep,
 };
 
 use crate::ports;
@@ -29,6 +31,8 @@ pub enum SmtpFault {
     Hang,
     /// The message is taken, and the connection ends before the answer.
     LoseAnswer,
+    /// The message is taken, and the answer comes this much later.
+    Late(Duration),
 }
 
 /// A message that was taken, told so or not.
@@ -153,6 +157,10 @@ async fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
                     Some(SmtpFault::Hang) => {
                         while stream.read_line(&mut line).await? > 0 {}
                         return Ok(());
+                    }
+                    Some(SmtpFault::Late(by)) => {
+                        sleep(by).await;
+                        b"250 ok\r\n"
                     }
                     _ => b"250 ok\r\n",
                 }

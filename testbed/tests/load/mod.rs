@@ -18,6 +18,7 @@ use testbed::{
     client::{Client, NewRequest, Otp},
     description::Description,
     mailbox::Mailbox,
+    random::Random,
     vault::{Vault, Withdrawal},
 };
 use tokio::{task::JoinSet, time::sleep};
@@ -27,23 +28,6 @@ const WALLETS: u64 = 8;
 const PAUSE_MS: u64 = 2_000;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
-
-/// SplitMix64: small, seeded, the same everywhere.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % limit
-    }
-}
 
 /// A request that was answered with 202, as it stands in the end.
 pub(crate) struct Asked {

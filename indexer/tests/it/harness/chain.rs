@@ -110,13 +110,7 @@ impl Chain {
     }
 
     pub(crate) async fn set_otps(&self, issuer: Address, first: u64, ids: &[B256]) -> TransactionReceipt {
-        let call = OtpVerifier::setOtpsCall {
-            purpose: Self::purpose().bytes32(),
-            first: first.try_into().unwrap(),
-            ids: ids.to_vec(),
-            deadline: u64::MAX,
-        };
-        let receipt = self.call(issuer, call.abi_encode()).await;
+        let receipt = self.call(issuer, Self::set_call(first, ids)).await;
         assert!(receipt.status());
         receipt
     }
@@ -142,17 +136,28 @@ impl Chain {
 
     /// Replaces the last `depth` blocks; these issuances are in the first one of the new blocks.
     pub(crate) async fn reorg_with(&self, depth: u64, issuances: &[&Issued]) {
-        let with = issuances.iter().map(|issued| {
-            let call = OtpVerifier::setOtpsCall {
-                purpose: Self::purpose().bytes32(),
-                first: issued.serial.try_into().unwrap(),
-                ids: vec![issued.id],
-                deadline: u64::MAX,
-            };
-            let data = Bytes::from(call.abi_encode());
-            json!([{ "from": self.issuer, "to": self.deployment.verifier, "data": data, "gas": "0x100000" }, 0])
+        let calls = issuances.iter().map(|issued| (Self::set_call(issued.serial, &[issued.id]), 0));
+        self.reorg_to(depth, calls).await;
+    }
+
+    /// Replaces the last `depth` blocks; the issuer's calls to the verifier are in those of the new blocks that they name.
+    pub(crate) async fn reorg_to(&self, depth: u64, calls: impl Iterator<Item = (Vec<u8>, u64)>) {
+        let with = calls.map(|(data, block)| {
+            let data = Bytes::from(data);
+            json!([{ "from": self.issuer, "to": self.deployment.verifier, "data": data, "gas": "0x300000" }, block])
         });
         self.ask("anvil_reorg", json!([depth, with.collect::<Vec<_>>()])).await;
+    }
+
+    /// The call data of an issuance.
+    pub(crate) fn set_call(first: u64, ids: &[B256]) -> Vec<u8> {
+        let call = OtpVerifier::setOtpsCall {
+            purpose: Self::purpose().bytes32(),
+            first: first.try_into().unwrap(),
+            ids: ids.to_vec(),
+            deadline: u64::MAX,
+        };
+        call.abi_encode()
     }
 
     /// Another node that has all but the last `depth` blocks, and as many empty ones in their place.

@@ -37,7 +37,9 @@ use otp_core::{
     code::{Code, Seed},
     contact::Channel,
     contract::{
-        OtpVerifier::{OtpBatchSet, OtpSet, PolicySet, RoleGranted},
+        OtpVerifier::{
+            OtpBatchRevoked, OtpBatchSet, OtpConsumed, OtpRevoked, OtpSet, OtpVerified, PolicySet, RoleGranted,
+        },
         proxy,
     },
     id::{self, Slot, leaf},
@@ -198,6 +200,10 @@ impl World {
         let known = [
             OtpBatchSet::SIGNATURE_HASH,
             OtpSet::SIGNATURE_HASH,
+            OtpVerified::SIGNATURE_HASH,
+            OtpConsumed::SIGNATURE_HASH,
+            OtpRevoked::SIGNATURE_HASH,
+            OtpBatchRevoked::SIGNATURE_HASH,
             PolicySet::SIGNATURE_HASH,
             RoleGranted::SIGNATURE_HASH,
             proxy::Upgraded::SIGNATURE_HASH,
