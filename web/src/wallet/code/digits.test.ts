@@ -30,9 +30,10 @@ test("in a full row a digit takes the next one's place", () => {
 });
 
 test("a code is complete when its sixth digit comes, not while its digits are corrected one by one", () => {
-  assert.equal(isCompletion("48291", "482913"), true);
-  assert.equal(isCompletion("", "482913"), true);
-  assert.equal(isCompletion("123456", "482913"), true);
-  assert.equal(isCompletion("482913", "482914"), false);
-  assert.equal(isCompletion("482913", "48291"), false);
+  assert.equal(isCompletion("48291", "482913", 1), true);
+  assert.equal(isCompletion("", "482913", undefined), true);
+  assert.equal(isCompletion("123456", "482913", 6), true);
+  assert.equal(isCompletion("482912", "482913", 6), true);
+  assert.equal(isCompletion("482912", "482913", 1), false);
+  assert.equal(isCompletion("482913", "48291", 0), false);
 });

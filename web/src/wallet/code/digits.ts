@@ -40,11 +40,10 @@ export function insertion(value: string, start: number, end: number, text: strin
 }
 
 /**
- * Whether `after` is a code that was just completed. Of six digits of which one was changed the next may be changed too, and
- * each attempt counts: that is sent when the person says so.
+ * Whether `after` is a code that was just completed. `put` is how many digits the last insertion had, undefined where nobody
+ * saw one (autofill). Of six digits of which one was changed the next may be changed too, and each attempt counts: such a
+ * code is sent when the person says so.
  */
-export function isCompletion(before: string, after: string): boolean {
-  if (after.length !== DIGITS) return false;
-  const changes = after.split("").filter((digit, place) => digit !== before[place]).length;
-  return before.length < DIGITS || changes > 1;
+export function isCompletion(before: string, after: string, put: number | undefined): boolean {
+  return after.length === DIGITS && (before.length < DIGITS || put !== 1);
 }

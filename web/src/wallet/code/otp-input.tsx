@@ -22,6 +22,7 @@ export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: P
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const before = useRef("");
+  const put = useRef<number | undefined>(undefined);
   const completed = useRef("");
   const [active, setActive] = useState<number>();
 
@@ -39,8 +40,9 @@ export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: P
     onChange(digits);
     // What fills in by script sends an event without a kind.
     const { inputType = "" } = event as { inputType?: string };
-    const isNew = isCompletion(before.current, digits) && !inputType.startsWith("history");
+    const isNew = isCompletion(before.current, digits, put.current) && !inputType.startsWith("history");
     before.current = digits;
+    put.current = undefined;
     if (isNew && digits !== completed.current) {
       completed.current = digits;
       onComplete(digits);
@@ -76,7 +78,10 @@ export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: P
           readOnly={isBusy}
           aria-describedby={error === undefined ? `${id}-hint` : `${id}-error ${id}-hint`}
           aria-invalid={error !== undefined}
-          onBeforeInput={putIn}
+          onBeforeInput={(event) => {
+            const digits = putIn(event);
+            if (!event.defaultPrevented) put.current = digits;
+          }}
           onInput={changed}
           onFocus={mark}
           onBlur={mark}
@@ -91,22 +96,24 @@ export function OtpInput({ label, hint, error, isBusy, onChange, onComplete }: P
   );
 }
 
-/** Lets through what makes digits in their places, and puts in the digits of what does not. */
-function putIn(event: TargetedInputEvent<HTMLInputElement> | TargetedEvent<HTMLInputElement, InputEvent>): void {
+/** Lets through what makes digits in their places, and puts in the digits of what does not. How many digits went in. */
+function putIn(event: TargetedInputEvent<HTMLInputElement> | TargetedEvent<HTMLInputElement, InputEvent>): number {
   const it = event.currentTarget;
-  if (!event.cancelable || event.isComposing || !event.inputType.startsWith("insert")) return;
+  if (!event.cancelable || event.isComposing || !event.inputType.startsWith("insert")) return 0;
   const text = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
   const [start, end] = [it.selectionStart ?? 0, it.selectionEnd ?? 0];
   const put = insertion(it.value, start, end, text);
   if (put.start !== start || put.end !== end) it.setSelectionRange(put.start, put.end);
-  if (put.digits === text) return;
+  if (put.digits === text) return put.digits.length;
   event.preventDefault();
   if (put.digits === "") {
     it.setSelectionRange(start, end);
-    return;
+    return 0;
   }
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- the one way to put text in that can be undone
-  if (document.execCommand("insertText", false, put.digits)) return;
-  it.setRangeText(put.digits, put.start, put.end, "end");
-  it.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  if (!document.execCommand("insertText", false, put.digits)) {
+    it.setRangeText(put.digits, put.start, put.end, "end");
+    it.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  }
+  return put.digits.length;
 }
