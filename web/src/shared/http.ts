@@ -79,6 +79,18 @@ export interface CallOptions {
 /** Adds headers to each call, such as a proof of the device's key; given the method and the whole URL. */
 export type Decorate = (method: string, url: URL) => Promise<Readonly<Record<string, string>>>;
 
+let aheadMs = 0;
+
+/** The daemon's time, by the last answer's `Date`: good to a second. The browser's own clock may be wrong by hours. */
+export function serverNow(): number {
+  return Date.now() + aheadMs;
+}
+
+function noteTime(response: Response): void {
+  const told = Date.parse(response.headers.get("date") ?? "");
+  if (Number.isFinite(told)) aheadMs = told - Date.now();
+}
+
 let decorate: Decorate = () => Promise.resolve({});
 
 /** Sets what is added to each call from now on. */
@@ -145,6 +157,7 @@ async function send(path: string, options: CallOptions, accept: string): Promise
       referrerPolicy: "no-referrer",
       signal: AbortSignal.any(signals),
     });
+    if (options.base === undefined) noteTime(response);
     if (isStream && response.ok) return response;
     // The time limit is for the body too: it is read here, whole.
     const bytes = await readBounded(response);

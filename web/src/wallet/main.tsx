@@ -1,10 +1,14 @@
+// First of all: what a link carries leaves the address bar.
+import "./code/fragment";
 import "../shared/style.css";
 import { render } from "preact";
 import { App } from "./app";
+import { startLook } from "./frame/look";
 import { translator } from "./texts";
 
 const root = document.getElementById("app");
 if (root !== null) {
+  startLook();
   await translator.start();
   render(<App />, root);
 }

@@ -1,0 +1,136 @@
+// The wallet that the person chose, its account and its chain. Answers of a wallet are a stranger's: read by their shape.
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { getAddress, isAddress } from "viem";
+import { keep, kept } from "../../shared/storage";
+import { type Announced, type Provider, wallets } from "./discovery";
+import { WalletFault } from "./fault";
+
+/** A wallet, connected. */
+export interface Connection {
+  readonly wallet: Announced;
+  /** In EIP-55. */
+  readonly account: `0x${string}`;
+  readonly chainId: number;
+}
+
+const KEPT_AS = "otp.wallet";
+/** For what a wallet answers without asking anybody. */
+const WITHIN_MS = 10_000;
+
+const current = signal<Connection | undefined>(undefined);
+let stopListening = (): void => undefined;
+
+/** Undefined before one is chosen, and once it has let go. */
+export const connection: ReadonlySignal<Connection | undefined> = current;
+
+/** Asks the wallet for an account, which asks the person. Throws `WalletFault`. */
+export async function connect(wallet: Announced): Promise<Connection> {
+  return adopt(wallet, await ask(wallet.provider, "eth_requestAccounts"));
+}
+
+/** Connects to the wallet of the visit before, where it still opens its account to this page: asks nobody. */
+export async function reconnect(): Promise<Connection | undefined> {
+  const rdns = kept(KEPT_AS);
+  const wallet = wallets.value.find((known) => known.rdns === rdns);
+  if (wallet === undefined) return undefined;
+  try {
+    const accounts = await soon(ask(wallet.provider, "eth_accounts"));
+    return Array.isArray(accounts) && accounts.length > 0 ? await adopt(wallet, accounts) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets go of the wallet and forgets it. */
+export function disconnect(): void {
+  stopListening();
+  stopListening = () => undefined;
+  current.value = undefined;
+  keep(KEPT_AS, null);
+}
+
+/** Asks the wallet to go to another chain, which asks the person. */
+export async function switchChain(chainId: number): Promise<void> {
+  const at = current.value;
+  if (at === undefined) return;
+  await ask(at.wallet.provider, "wallet_switchEthereumChain", [{ chainId: `0x${chainId.toString(16)}` }]);
+  const chosen = await chainOf(at.wallet.provider);
+  if (current.value?.wallet === at.wallet) current.value = { ...current.value, chainId: chosen };
+  if (chosen !== chainId) throw new WalletFault("unknown-chain");
+}
+
+/** Has the text signed by `personal_sign`: the signature, in the wallet's own form. */
+export async function signText(at: Connection, text: string): Promise<`0x${string}`> {
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const signature = await ask(at.wallet.provider, "personal_sign", [`0x${bytes}`, at.account]);
+  if (typeof signature !== "string" || !/^0x(?:[0-9a-f]{2}){1,6000}$/i.test(signature)) throw new WalletFault("nonsense");
+  return signature as `0x${string}`;
+}
+
+async function adopt(wallet: Announced, accounts: unknown): Promise<Connection> {
+  const account = accountOf(accounts);
+  if (account === undefined) throw new WalletFault("nonsense");
+  const next: Connection = { wallet, account, chainId: await chainOf(wallet.provider) };
+  stopListening();
+  stopListening = listen(wallet);
+  current.value = next;
+  keep(KEPT_AS, wallet.rdns);
+  return next;
+}
+
+function listen(wallet: Announced): () => void {
+  const accountsChanged = (accounts: unknown): void => {
+    const account = accountOf(accounts);
+    const at = current.value;
+    current.value = account === undefined || at === undefined ? undefined : { ...at, account };
+  };
+  const chainChanged = (chainId: unknown): void => {
+    const number = chainNumber(chainId);
+    if (number !== undefined && current.value !== undefined) current.value = { ...current.value, chainId: number };
+  };
+  const heard = [["accountsChanged", accountsChanged], ["chainChanged", chainChanged]] as const;
+  for (const [event, listener] of heard) wallet.provider.on(event, listener);
+  return () => {
+    for (const [event, listener] of heard) wallet.provider.removeListener(event, listener);
+  };
+}
+
+async function ask(provider: Provider, method: string, params?: unknown[]): Promise<unknown> {
+  try {
+    return await provider.request(params === undefined ? { method } : { method, params });
+  } catch (thrown) {
+    throw WalletFault.of(thrown);
+  }
+}
+
+async function chainOf(provider: Provider): Promise<number> {
+  const number = chainNumber(await soon(ask(provider, "eth_chainId")));
+  if (number === undefined) throw new WalletFault("nonsense");
+  return number;
+}
+
+async function soon<T>(answer: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new WalletFault("silent"));
+    }, WITHIN_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function accountOf(accounts: unknown): `0x${string}` | undefined {
+  const first: unknown = Array.isArray(accounts) ? accounts[0] : undefined;
+  return typeof first === "string" && isAddress(first, { strict: false }) ? getAddress(first) : undefined;
+}
+
+function chainNumber(value: unknown): number | undefined {
+  // Hex by EIP-695; some wallets answer a number.
+  const isNumber = typeof value === "number" || (typeof value === "string" && /^(?:0x[0-9a-f]{1,13}|\d{1,15})$/i.test(value));
+  const number = isNumber ? Number(value) : NaN;
+  return Number.isSafeInteger(number) && number > 0 ? number : undefined;
+}

@@ -1,0 +1,49 @@
+// Six digits of a message, and what is done with them.
+import type { JSX, TargetedSubmitEvent } from "preact";
+import { useState } from "preact/hooks";
+import { DIGITS } from "../code/digits";
+import { OtpInput } from "../code/otp-input";
+import { sentence } from "../errors";
+import { noteError } from "../session/session";
+import { t } from "../texts";
+
+interface Props {
+  readonly label: string;
+  readonly hint: string;
+  readonly button: string;
+  /** What the digits are for; its errors are shown here. */
+  readonly send: (digits: string) => Promise<void>;
+}
+
+export function DigitsForm({ label, hint, button, send }: Props): JSX.Element {
+  const [digits, setDigits] = useState("");
+  const [error, setError] = useState<string>();
+  const [isBusy, setBusy] = useState(false);
+
+  const submit = async (given: string): Promise<void> => {
+    if (isBusy) return;
+    if (given.length !== DIGITS) {
+      setError(t().enter.short);
+      return;
+    }
+    setBusy(true);
+    setError(undefined);
+    try {
+      await send(given);
+    } catch (thrown) {
+      noteError(thrown);
+      setError(sentence(thrown));
+    }
+    setBusy(false);
+  };
+  const onSubmit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    void submit(digits);
+  };
+  return (
+    <form class="stack" noValidate onSubmit={onSubmit}>
+      <OtpInput label={label} hint={hint} error={error} isBusy={isBusy} onChange={setDigits} onComplete={(all) => void submit(all)} />
+      <div><button type="submit" aria-disabled={isBusy}>{button}</button></div>
+    </form>
+  );
+}
