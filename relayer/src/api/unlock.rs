@@ -51,7 +51,9 @@ pub(super) async fn unlock(
     app.limits.unlock(&app.store, ip).await?;
     let given = body.parse()?;
     // Asked before the turn too, so that nobody but the owner can make others wait.
-    own_story(&app, &session, id).await?;
+    if !app.store.is_request_of(session.id, id).await? {
+        return Err(Problem::not_found());
+    }
     let _turn = app.turn(session.account_id).await?;
     let story = own_story(&app, &session, id).await?;
     let (issuance, issued) = unlockable(&story, app.chain_time_s())?;
