@@ -140,7 +140,7 @@ metrics! {
     DATA_KEY_AGE_SECONDS: Gauge "otp_data_key_age_seconds" Seconds [];
     /// Sealed values and wrapped keys that did not open, by what they are (`seed`, `contact`, `authorization`, `data-key` and the like).
     DECRYPT_ERRORS: Counter "otp_decrypt_errors_total" Count ["what"];
-    /// Connections to a provider that failed in TLS, by provider (`rpc`, `mail`).
+    /// Connections to a provider that failed in TLS, by provider (`rpc`, `mail`, `sms`, `webhook`, `s3`).
     TLS_ERRORS: Counter "otp_tls_errors_total" Count ["provider"];
 
     /// Blocks between the head and the last one whose events are stored.
@@ -155,7 +155,7 @@ metrics! {
     EVIDENCE_ENTRIES: Gauge "otp_evidence_entries" Count [];
     /// How long ago the evidence log was signed last.
     EVIDENCE_HEAD_AGE_SECONDS: Gauge "otp_evidence_head_age_seconds" Seconds [];
-    /// Signed heads of the evidence log that are not exported yet, by target (`directory`).
+    /// Signed heads of the evidence log that are not exported yet, by target (`directory`, `s3`).
     EVIDENCE_EXPORT_LAG_HEADS: Gauge "otp_evidence_export_lag_heads" Count ["target"];
 
     /// Logs of the contract that were stored and not understood: of a topic that the interface does not have (`unknown`), or no log that the contract can have written (`malformed`).

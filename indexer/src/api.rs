@@ -32,7 +32,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{bounces::Reports, progress::Progress, stats::Stats};
+use crate::{
+    bounces::Reports,
+    progress::{Progress, Upload},
+    stats::Stats,
+};
 
 /// The most events in one answer.
 const PAGE: u32 = 200;
@@ -277,8 +281,13 @@ async fn readyz(State(app): State<App>) -> Response {
     let mail_ok = app.progress.is_mail_up();
     let ready = store_ok && chain_ok && mail_ok && !app.leaving.is_cancelled();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
-        "status": if ready { "ready" } else { "not ready" },
+    let upload = app.progress.upload();
+    let mut body = json!({
+        "status": match upload {
+            _ if !ready => "not ready",
+            Some(Upload { ok: false, .. }) => "degraded",
+            _ => "ready",
+        },
         "store": { "ok": store_ok },
         "chain": { "ok": chain_ok, "headAgeSeconds": chain.head_age().map(|age| age.as_secs()), "lagBlocks": lag },
         "mail": {
@@ -291,6 +300,9 @@ async fn readyz(State(app): State<App>) -> Response {
 }
 
 async fn status(State(app): State<App>) -> Result<Response, Problem> {
+    if let Some(Upload { ok, lag_heads }) = upload {
+        body["evidence"] = json!({ "ok": ok, "uploadLagHeads": lag_heads });
+    }
     let counts = app.store.delivery_counts().await.map_err(|e| Problem::internal(&e))?;
     let deliveries: Map<String, Value> = counts.into_iter().map(|row| (row.state, row.count.into())).collect();
     let chain = app.progress.snapshot();

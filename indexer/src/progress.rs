@@ -59,12 +59,22 @@ impl Snapshot {
 /// Which node the blocks up to a number were read from.
 type Readers = VecDeque<(u64, EndpointPlace)>;
 
+/// How the upload of the evidence log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upload {
+    /// Signed heads that the bucket does not have.
+    pub lag_heads: u64,
+    /// Whether the bucket took the last thing it was given.
+    pub ok: bool,
+}
+
 /// Shared by the tail, the workers and the API; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     chain: Arc<RwLock<Snapshot>>,
     readers: Arc<Mutex<Readers>>,
     mail_down: Arc<AtomicBool>,
+    upload: Arc<Mutex<Option<Upload>>>,
 }
 
 impl Progress {
@@ -126,6 +136,17 @@ impl Progress {
     /// Records it; true when that is news.
     pub fn mail_is(&self, up: bool) -> bool {
         self.mail_down.swap(!up, Ordering::Relaxed) == up
+    }
+
+    /// How the evidence log's upload stands; `None` where there is none, or nothing was tried yet.
+    #[must_use]
+    pub fn upload(&self) -> Option<Upload> {
+        *self.upload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records it.
+    pub fn upload_is(&self, upload: Upload) {
+        *self.upload.lock().unwrap_or_else(PoisonError::into_inner) = Some(upload);
     }
 }
 

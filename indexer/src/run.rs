@@ -20,7 +20,7 @@ use crate::{
     channel::{Channels, email::Email, sms::Sms, webhook::Webhook},
     config::Config,
     deliver::{self, Worker},
-    evidence::{self, Notary},
+    evidence::{self, Bucket, Notary, S3, Uploader},
     figures::Measuring,
     finality::Settler,
     heads::Heads,
@@ -78,7 +78,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
     spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
-    spawn_evidence(&mut tasks, &config, &shared.store, shutdown.clone());
+    spawn_evidence(&mut tasks, &config, &shared, shutdown.clone());
     tasks.spawn("metrics", recorder.keep(shutdown.clone()));
     if let Some(maildir) = config.mail.bounce_maildir.clone() {
         tasks.spawn("bounces", reports.watch(maildir, shutdown.clone()));
@@ -121,9 +121,17 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
     Ok(())
 }
 
-fn spawn_evidence(tasks: &mut Tasks, config: &Config, store: &Store, shutdown: CancellationToken) {
+fn spawn_evidence(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: CancellationToken) {
     let (chain, keys, config) = (config.chain.clone(), config.keys.clone(), config.evidence.clone());
-    let store = store.clone();
+    let store = shared.store.clone();
+    if let Some(bucket) = config.bucket.clone() {
+        let (store, deployment, progress) = (store.clone(), chain.deployment, shared.progress.clone());
+        let stop = shutdown.clone();
+        tasks.spawn("evidence upload", async move {
+            let s3 = S3::from_environment(&bucket.name).await?;
+            Uploader { store, deployment, bucket: Bucket::new(s3, bucket), progress }.run(stop).await
+        });
+    }
     tasks.spawn("evidence", async move {
         // Its own ring: all that it takes is a sub-key, which is the same for the life of the deployment.
         let keyring = tokio::select! {

@@ -1,4 +1,4 @@
-"""A stand-in for AWS KMS on loopback: moto with real keys, made right where it differs from AWS.
+"""A stand-in for AWS on loopback: S3 as moto has it, and KMS with real keys, made right where it differs from AWS.
 
 moto 5.2.5 hashes a DIGEST once more, takes a digest of any length, and lets keys work that are disabled or scheduled for
 deletion; AWS does none of the three. Usage: server.py PORT. Prints "ready" once it listens.

@@ -1,6 +1,9 @@
 //! A stand-in for AWS KMS with a real key: see `testbed/kms/server.py`.
 
-use std::{net::TcpListener, path::Path};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     primitives::Address,
@@ -77,20 +80,7 @@ impl Kms {
     /// # Errors
     /// When it is not installed or not ready in time.
     pub async fn start(latency_ms: u32, logs: &Path) -> Result<Self> {
-        let folder = tools::checkout().join("testbed/kms");
-        let python = folder.join(".venv/bin/python");
-        ensure!(python.is_file(), "{} is missing: run `make setup-test`", python.display());
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let url = ports::http(port)?;
-        let mut service = Service::new(Spec {
-            name: "kms",
-            program: python,
-            args: vec![folder.join("server.py").into(), port.to_string().into()],
-            env: Vec::new(),
-            log: logs.join("kms.log"),
-            probe: Probe::Get(url.join("moto-api/")?),
-        });
-        service.start().await?;
+        let (service, url) = start_moto("kms", logs).await?;
         let config = aws_sdk_kms::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
@@ -128,12 +118,7 @@ impl Kms {
     /// What a process that uses the stand-in needs in its environment.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", self.endpoint.to_string()),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
-        ]
+        environment(&self.endpoint)
     }
 
     /// Signs with the key.
@@ -143,4 +128,38 @@ impl Kms {
     pub async fn signer(&self, chain_id: u64) -> Result<AwsSigner> {
         Ok(AwsSigner::new(self.client.clone(), self.key_id.clone(), Some(chain_id)).await?)
     }
+}
+
+/// Starts what stands in for AWS: the process, and where it listens.
+pub(crate) async fn start_moto(name: &'static str, logs: &Path) -> Result<(Service, Url)> {
+    let (python, server) = (python()?, tools::checkout().join("testbed/kms/server.py"));
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let url = ports::http(port)?;
+    let mut service = Service::new(Spec {
+        name,
+        program: python,
+        args: vec![server.into(), port.to_string().into()],
+        env: Vec::new(),
+        log: logs.join(format!("{name}.log")),
+        probe: Probe::Get(url.join("moto-api/")?),
+    });
+    service.start().await?;
+    Ok((service, url))
+}
+
+/// What a process that uses a stand-in at `endpoint` needs in its environment.
+pub(crate) fn environment(endpoint: &Url) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_string()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
+    ]
+}
+
+/// The Python that has moto.
+pub(crate) fn python() -> Result<PathBuf> {
+    let python = tools::checkout().join("testbed/kms/.venv/bin/python");
+    ensure!(python.is_file(), "{} is missing: run `make setup-test`", python.display());
+    Ok(python)
 }

@@ -18,6 +18,7 @@ pub mod kms;
 pub mod mailbox;
 pub mod ports;
 pub mod random;
+pub mod s3;
 pub mod service;
 pub mod stack;
 pub mod tools;

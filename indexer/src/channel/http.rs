@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use otp_core::chain;
+use otp_core::{chain, metrics::note_tls_error};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, header, redirect};
 use time::OffsetDateTime;
 
@@ -32,6 +32,16 @@ pub enum HttpFailure {
 }
 
 impl HttpFailure {
+    /// What it means that a call to `provider` broke; counted where TLS is what failed.
+    pub(crate) fn of(provider: &'static str, error: &reqwest::Error) -> Self {
+        note_tls_error(provider, error);
+        Self::NoAnswer(match error {
+            e if e.is_timeout() => "timed out",
+            e if e.is_connect() => "no connection, or no TLS",
+            _ => "the connection broke",
+        })
+    }
+
     /// Whether the same message may be taken at another time.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
@@ -45,16 +55,6 @@ impl HttpFailure {
             Self::Later { after, .. } => after,
             _ => None,
         }
-    }
-}
-
-impl From<reqwest::Error> for HttpFailure {
-    fn from(error: reqwest::Error) -> Self {
-        Self::NoAnswer(match error {
-            e if e.is_timeout() => "timed out",
-            e if e.is_connect() => "no connection, or no TLS",
-            _ => "the connection broke",
-        })
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn later(answer: &Response) -> HttpFailure {
 }
 
 /// At most `most` bytes of an answer; `None` where it is longer or breaks off.
-pub(super) async fn read(mut answer: Response, most: usize) -> Option<Vec<u8>> {
+pub(crate) async fn read(mut answer: Response, most: usize) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.ok()? {
         if body.len() + piece.len() > most {

@@ -98,7 +98,7 @@ impl Webhook {
             .header(TIMESTAMP, timestamp)
             .header(SIGNATURE, signature)
             .body(body.to_vec());
-        let answer = request.send().await.map_err(HttpFailure::from)?;
+        let answer = request.send().await.map_err(|error| HttpFailure::of("webhook", &error))?;
         let status = answer.status();
         // The body is not read: it says nothing that we need.
         match status {

@@ -1,12 +1,15 @@
 //! Keeping the evidence log: final steps are appended, the log is signed, exported, and cleared of what is to be erased.
 //! docs/EVIDENCE.md says what that is worth.
 //!
-//! One task does it all, one thing after the other, and each is committed before the next begins. So a process that dies
+//! One task does all but the upload to a bucket, one thing after the other, and each is committed before the next begins. So a process that dies
 //! anywhere leaves a log that the next one continues, and files that it completes.
 
+mod bucket;
 mod config;
 mod directory;
 mod key;
+mod s3;
+mod upload;
 
 use std::{
     sync::Arc,
@@ -24,9 +27,12 @@ use otp_core::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    config::EvidenceConfig,
+    bucket::{Bucket, BucketError},
+    config::{BucketConfig, EvidenceConfig},
     directory::{Directory, ExportError, attested_name, entries_name, head_name},
     key::ensure as ensure_key,
+    s3::{S3, S3Error},
+    upload::{UploadError, Uploader},
 };
 
 /// Entries in one write transaction, which others wait for.

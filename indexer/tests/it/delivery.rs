@@ -9,7 +9,7 @@ use otp_core::{
 };
 use serde_json::Value;
 
-use crate::harness::{Chain, Mailbox, SmtpProxy, World, follow, work_off};
+use crate::harness::{Chain, Mailbox, NetProxy, World, follow, work_off};
 
 #[tokio::test]
 async fn a_code_on_the_chain_arrives_once_with_digits_and_a_link_that_opens() {
@@ -74,7 +74,7 @@ async fn a_batch_reaches_each_of_its_people_and_nobody_else() {
 #[tokio::test]
 async fn a_mail_server_that_was_down_gets_the_message_when_it_is_back() {
     let (world, mailbox) = (World::new().await, Mailbox::start().await);
-    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let proxy = NetProxy::smtp(mailbox.smtp_port).await;
     let (person, _) = world.issue_one().await;
     follow(&mut world.tail(&world.chain.url)).await;
     let worker = world.worker(proxy.port);
@@ -94,7 +94,7 @@ async fn a_mail_server_that_was_down_gets_the_message_when_it_is_back() {
 #[tokio::test]
 async fn a_lost_answer_leads_to_the_very_same_message_again() {
     let (world, mailbox) = (World::new().await, Mailbox::start().await);
-    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let proxy = NetProxy::smtp(mailbox.smtp_port).await;
     let (person, _) = world.issue_one().await;
     follow(&mut world.tail(&world.chain.url)).await;
     let worker = world.worker(proxy.port);
@@ -220,7 +220,7 @@ async fn a_confirmation_is_mailed_once_and_not_after_it_was_used() {
 async fn a_code_expires_by_chain_time_where_the_chain_is_behind_this_servers_clock() {
     let hour_ago = u64::try_from(now_ms()).unwrap() / 1_000 - 3_600;
     let (world, mailbox) = (World::on(Chain::start_at(Some(hour_ago)).await).await, Mailbox::start().await);
-    let proxy = SmtpProxy::start(mailbox.smtp_port).await;
+    let proxy = NetProxy::smtp(mailbox.smtp_port).await;
     let (person, _) = world.issue_one().await;
     let mut tail = world.tail(&world.chain.url);
     follow(&mut tail).await;

@@ -32,17 +32,18 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_indexer");
 /// A head for three entries at the latest.
 const RULE: HeadRule = HeadRule { entries: 3, after_ms: 0, idle_ms: 3_600_000 };
 
-fn config(world: &World) -> EvidenceConfig {
+pub(crate) fn config(world: &World) -> EvidenceConfig {
     EvidenceConfig {
         key_file: world.folder.path().join("evidence.key"),
         previous_key_file: None,
         heads: RULE,
         retention: Duration::from_secs(400 * 86_400),
         directory: Some(exported(world)),
+        bucket: None,
     }
 }
 
-fn exported(world: &World) -> PathBuf {
+pub(crate) fn exported(world: &World) -> PathBuf {
     world.folder.path().join("evidence")
 }
 
@@ -53,7 +54,7 @@ async fn notary(world: &World, config: EvidenceConfig) -> Notary {
 }
 
 /// Everything on the chain becomes final, and is logged.
-async fn log(world: &World, config: EvidenceConfig) {
+pub(crate) async fn log(world: &World, config: EvidenceConfig) {
     follow(&mut world.tail(&world.chain.url)).await;
     let cursor = world.store.cursor(&world.chain.deployment).await.unwrap().unwrap();
     world.store.set_final(&world.chain.deployment, cursor).await.unwrap();
@@ -61,7 +62,7 @@ async fn log(world: &World, config: EvidenceConfig) {
     while notary.step().await.unwrap() {}
 }
 
-fn options(world: &World, rpc_url: &str) -> Options {
+pub(crate) fn options(world: &World, rpc_url: &str) -> Options {
     let key = SigningKey::read(&world.folder.path().join("evidence.key")).unwrap().unwrap();
     Options {
         directory: exported(world),

@@ -14,6 +14,7 @@ mod depth;
 mod disk;
 mod evidence;
 mod fallback;
+mod evidence_bucket;
 mod figures;
 mod finality;
 mod harness;

@@ -58,7 +58,7 @@ impl Sms {
                 if let Some(authorization) = authorization {
                     request = request.header(header::AUTHORIZATION, authorization.expose().as_str());
                 }
-                let answer = request.send().await.map_err(HttpFailure::from)?;
+                let answer = request.send().await.map_err(|error| HttpFailure::of("sms", &error))?;
                 let status = answer.status();
                 if status.is_success() {
                     let read = http::read(answer, ANSWER).await.and_then(|body| serde_json::from_slice(&body).ok());

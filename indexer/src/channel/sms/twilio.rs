@@ -28,7 +28,7 @@ pub(super) async fn send(
         .basic_auth(&account.sid, Some(account.auth_token.expose()))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(form(account, message, text));
-    let answer = request.send().await.map_err(HttpFailure::from)?;
+    let answer = request.send().await.map_err(|error| HttpFailure::of("sms", &error))?;
     let status = answer.status();
     let refused = refusal(&answer);
     let body: Value =

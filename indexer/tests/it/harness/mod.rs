@@ -2,8 +2,8 @@
 
 mod chain;
 mod mailbox;
+mod net_proxy;
 mod receiver;
-mod smtp_proxy;
 
 use std::{
     io::{BufRead, BufReader},
@@ -57,8 +57,8 @@ use uuid::Uuid;
 pub(crate) use self::{
     chain::Chain,
     mailbox::Mailbox,
+    net_proxy::{Asks, NetProxy},
     receiver::{Received, Receiver, Reply},
-    smtp_proxy::SmtpProxy,
 };
 
 /// A child process that ends with its owner.
