@@ -160,7 +160,7 @@ metrics! {
 
     /// Logs of the contract that were stored and not understood: of a topic that the interface does not have (`unknown`), or no log that the contract can have written (`malformed`).
     INDEXER_ODD_LOGS: Counter "otp_indexer_odd_logs_total" Count ["kind"];
-    /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, and its later word, `delivered` or `bounced`.
+    /// Messages by channel and the state they came to: `accepted` by the provider, `queued` to be tried again, `failed` for good, its later word, `delivered` or `bounced`, and where it was not to go out any more `expired` or `cancelled`.
     DELIVERIES: Counter "otp_deliveries_total" Count ["channel", "state"];
     /// Attempts whose end nobody knows, without an answer or with their process: the message may be out, and goes out again.
     /// Nothing else repeats one.

@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, group::Outcome};
-use crate::{clock::now_ms, id::Purpose};
+use crate::{clock::now_ms, id::Purpose, metrics::DELIVERIES};
 
 /// So many rows at most are settled by one claim: others wait for the commit.
 const MOST_DROPPED: usize = 64;
@@ -120,10 +120,12 @@ impl Store {
         while self.is_delivery_due().await? {
             let claiming = self.group.run(move |write| Box::pin(async move { claim(write, lease_ms, head_s).await }));
             let Claimed { job, dropped } = claiming.await?;
-            for Dropped { message_id, state, why } in &dropped {
+            let settled = dropped.len();
+            for Dropped { message_id, channel, state, why } in dropped {
+                metrics::counter!(DELIVERIES, "channel" => channel, "state" => state).increment(1);
                 tracing::info!(message_id, state, why, "message not sent");
             }
-            if job.is_some() || dropped.is_empty() {
+            if job.is_some() || settled == 0 {
                 return Ok(job);
             }
         }
@@ -147,6 +149,7 @@ struct Claimed {
 /// A row that was settled on the way.
 struct Dropped {
     message_id: String,
+    channel: String,
     state: &'static str,
     why: &'static str,
 }
@@ -179,7 +182,7 @@ async fn claim(
                     .bind(&row.message_id)
                     .execute(&mut *write)
                     .await?;
-                claimed.dropped.push(Dropped { message_id: row.message_id, state, why });
+                claimed.dropped.push(Dropped { message_id: row.message_id, channel: row.channel, state, why });
             }
         }
     }

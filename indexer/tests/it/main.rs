@@ -9,6 +9,7 @@ mod bad_input;
 mod bounces;
 mod changes;
 mod commands;
+mod deleted_meanwhile;
 mod delivery;
 mod depth;
 mod disk;
