@@ -166,7 +166,7 @@ metrics! {
     /// Nothing else repeats one.
     DELIVERY_UNANSWERED: Counter "otp_delivery_unanswered_total" Count ["channel"];
     /// Reports of mail servers and providers: `delivered`, `bounced`, `unknown` (no such message, or nothing new of it),
-    /// `unreadable`.
+    /// `unreadable`, `refused` (on the public port, without the provider's signature).
     DELIVERY_REPORTS: Counter "otp_delivery_reports_total" Count ["result"];
     /// Issuances on the chain, by chain id and `status`: `success` by their events, `reverted` by the calls in final blocks.
     SET_CHAIN: Counter "otp_set_chain_total" Count ["network", "status"];

@@ -2,6 +2,7 @@
 
 mod evidence;
 mod lost;
+mod twilio;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     bounces::Reports,
+    channel::sms::callback::{self, Callback},
     progress::{Progress, Upload},
     stats::Stats,
 };
@@ -65,6 +67,8 @@ pub struct App {
     pub progress: Progress,
     /// What `/v1/stats` tells.
     pub stats: Stats,
+    /// Where Twilio tells what became of texts, where it is to.
+    pub sms_callback: Option<Callback>,
     /// Whether the public port's clients speak TLS.
     pub is_tls: bool,
     /// Cancelled once the daemon was told to end, which is when it stops being ready.
@@ -80,6 +84,7 @@ pub fn public(app: App) -> Router {
         .route("/v1/evidence", get(evidence::entries))
         .route("/v1/evidence/head", get(evidence::head))
         .route("/v1/stats", get(stats))
+        .route(callback::PATH, post(twilio::status))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
         .merge(pages::routes(&[("/", Page::Ops), ("/verify", Page::Wallet)]))
@@ -296,13 +301,13 @@ async fn readyz(State(app): State<App>) -> Response {
             "oldestPendingSeconds": oldest.map(|at_ms| now_ms().saturating_sub(at_ms) / 1_000),
         },
     });
+    if let Some(Upload { ok, lag_heads }) = upload {
+        body["evidence"] = json!({ "ok": ok, "uploadLagHeads": lag_heads });
+    }
     http::answer(status, &body)
 }
 
 async fn status(State(app): State<App>) -> Result<Response, Problem> {
-    if let Some(Upload { ok, lag_heads }) = upload {
-        body["evidence"] = json!({ "ok": ok, "uploadLagHeads": lag_heads });
-    }
     let counts = app.store.delivery_counts().await.map_err(|e| Problem::internal(&e))?;
     let deliveries: Map<String, Value> = counts.into_iter().map(|row| (row.state, row.count.into())).collect();
     let chain = app.progress.snapshot();

@@ -149,7 +149,8 @@ impl Store {
     }
 
     /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
-    /// no such message, or its state was final already. After [`ProviderWord::Bounced`] the code may be due over another
+    /// no such message, or its state was final already. Who proved to be the provider is believed also of a message that
+    /// it was sent and whose acceptance we do not know of (yet): its answer is on the way, or was lost. After [`ProviderWord::Bounced`] the code may be due over another
     /// channel: `true`.
     ///
     /// # Errors
@@ -327,13 +328,16 @@ async fn report(
     word: ProviderWord,
 ) -> Result<Outcome<Option<bool>>, StoreError> {
     let reported: Option<String> = sqlx::query_scalar(
-        "UPDATE deliveries SET state = ?1, reported_at_ms = ?2, error = ?3 WHERE (message_id = ?4 OR provider_id = ?4)
-         AND (state = 'accepted' OR (state = 'delivered' AND ?1 = 'bounced')) RETURNING message_id",
+        "UPDATE deliveries SET state = ?1, reported_at_ms = ?2, sent_at_ms = coalesce(sent_at_ms, ?2), error = ?3
+         WHERE (message_id = ?4 OR provider_id = ?4)
+         AND (state = 'accepted' OR (state = 'delivered' AND ?1 = 'bounced')
+              OR (?5 AND state IN ('queued', 'sending') AND attempts > 0)) RETURNING message_id",
     )
     .bind(word.state())
     .bind(now_ms())
     .bind(word.reason())
     .bind(message)
+    .bind(word != ProviderWord::SaidToBounce)
     .fetch_optional(&mut *write)
     .await?;
     let Some(message_id) = reported else { return Ok(Outcome::Undo(None)) };

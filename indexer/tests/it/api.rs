@@ -6,6 +6,7 @@ use alloy::primitives::{B256, keccak256};
 use indexer::{
     api::{self, App},
     bounces::Reports,
+    channel::sms::callback::Callback,
     stats::Stats,
 };
 use otp_core::{contract::OtpVerifier, metrics::Recorder, secret::Secret};
@@ -15,6 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::{Chain, World, follow};
 
 pub(crate) async fn serve(world: &World) -> (String, String) {
+    serve_with(world, None).await
+}
+
+/// The same with a route for Twilio.
+pub(crate) async fn serve_with(world: &World, sms_callback: Option<Callback>) -> (String, String) {
     let app = App {
         store: world.store.clone(),
         reports: Reports { store: world.store.clone(), outbox: world.outbox.clone(), due: Arc::default() },
@@ -23,6 +29,7 @@ pub(crate) async fn serve(world: &World) -> (String, String) {
         max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
         stats: Stats::new(world.store.clone(), world.chain.deployment),
+        sms_callback,
         is_tls: false,
         leaving: CancellationToken::new(),
     };

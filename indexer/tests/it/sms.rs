@@ -9,7 +9,7 @@ use url::form_urlencoded;
 use crate::harness::{Person, Received, Receiver, Reply, World, follow, until_accepted, work_off};
 
 const NUMBER: &str = "+4930123456";
-const TAKEN: Reply = Reply::Answer(201, "", "{\"sid\":\"SM01\",\"status\":\"queued\"}");
+pub(crate) const TAKEN: Reply = Reply::Answer(201, "", "{\"sid\":\"SM01\",\"status\":\"queued\"}");
 
 impl World {
     async fn phoned(&self) -> Person {
@@ -18,7 +18,7 @@ impl World {
         person
     }
 
-    fn texting(&self, provider: &str, receiver: &Receiver) -> Worker {
+    pub(crate) fn texting(&self, provider: &str, receiver: &Receiver) -> Worker {
         let text = self.config_text("http://127.0.0.1:1", 1);
         let text = text.replace("public_url = 'http://127.0.0.1:8090'", "public_url = 'https://otp.example'");
         let sms = format!("[sms]\nurl = 'http://{}'\ntimeout_ms = 1000\n{provider}", receiver.address);
@@ -29,13 +29,14 @@ impl World {
     }
 }
 
-const TWILIO: &str = "provider = 'twilio'\naccount_sid = 'AC00'\nauth_token = 'hunter2'\nfrom = '+15005550006'\n";
+pub(crate) const TWILIO: &str =
+    "provider = 'twilio'\naccount_sid = 'AC00'\nauth_token = 'hunter2'\nfrom = '+15005550006'\n";
 
 fn form(received: &Received) -> Vec<(String, String)> {
     form_urlencoded::parse(&received.body).into_owned().collect()
 }
 
-fn field(received: &Received, name: &str) -> String {
+pub(crate) fn field(received: &Received, name: &str) -> String {
     form(received).into_iter().find(|(field, _)| field == name).unwrap().1
 }
 

@@ -6,7 +6,10 @@ use otp_core::{config::Reader, secret::Secret};
 use serde_json::Value;
 use url::Url;
 
-use super::text::Place;
+use super::{
+    callback::{self, Callback},
+    text::Place,
+};
 use crate::config::is_loopback;
 
 /// Who carries text messages, and how.
@@ -49,11 +52,24 @@ pub struct TwilioAccount {
     pub from: String,
     /// The Messages resource under `sms.url`.
     pub messages: Url,
+    /// `sms.callback_url`: where it tells what became of a text, where it is to.
+    pub callback: Option<Callback>,
 }
 
 /// JSON whose strings have `{to}`, `{text}` and `{id}` in them.
 #[derive(Debug, Clone)]
 pub struct Template(pub Value);
+
+impl SmsConfig {
+    /// Where the provider tells what became of a text, where it is to.
+    #[must_use]
+    pub const fn callback(&self) -> Option<&Callback> {
+        match &self.provider {
+            Provider::Twilio(account) => account.callback.as_ref(),
+            Provider::Json { .. } => None,
+        }
+    }
+}
 
 impl FromStr for Template {
     type Err = &'static str;
@@ -88,6 +104,21 @@ impl FromStr for ProviderUrl {
     }
 }
 
+/// The same without what Twilio would sign another way than it stands here, and at our route.
+struct CallbackUrl(String);
+
+impl FromStr for CallbackUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ProviderUrl(url) = text.parse()?;
+        if url.query().is_some() || url.fragment().is_some() || !url.path().ends_with(callback::PATH) {
+            return Err(format!("a URL that ends with {} is expected", callback::PATH));
+        }
+        Ok(Self(url.into()))
+    }
+}
+
 enum Kind {
     Twilio,
     Json,
@@ -112,11 +143,15 @@ pub fn read(reader: &mut Reader, public_url: Option<&str>) -> Option<Option<SmsC
     let sid: Option<Option<String>> = reader.optional("sms.account_sid");
     let auth_token: Option<Option<Secret<String>>> = reader.optional("sms.auth_token");
     let from: Option<Option<String>> = reader.optional("sms.from");
+    let callback_url: Option<Option<CallbackUrl>> = reader.optional("sms.callback_url");
     let authorization: Option<Option<Secret<String>>> = reader.optional("sms.authorization");
     let template = reader.or("sms.template", r#"{"to": "{to}", "text": "{text}", "reference": "{id}"}"#);
     let answer_id = reader.or("sms.answer_id", "id");
     let timeout = reader.millis("sms.timeout_ms", "10000", 100..=60_000);
-    let (url, sid, auth_token, from) = (url?, sid?, auth_token?, from?);
+    let (url, sid, auth_token, from, callback_url) = (url?, sid?, auth_token?, from?, callback_url?);
+    if callback_url.is_some() && !matches!(kind, Some(Some(Kind::Twilio))) {
+        reader.fault("sms.callback_url: this is for sms.provider twilio; others report to the admin port");
+    }
     let provider = match kind? {
         None => return Some(None),
         Some(Kind::Twilio) => {
@@ -131,7 +166,8 @@ pub fn read(reader: &mut Reader, public_url: Option<&str>) -> Option<Option<SmsC
                 reader.fault("sms.account_sid: letters and digits are expected");
                 return None;
             };
-            Provider::Twilio(TwilioAccount { sid, auth_token, from, messages })
+            let callback = callback_url.map(|url| Callback { url: url.0, auth_token: auth_token.clone() });
+            Provider::Twilio(TwilioAccount { sid, auth_token, from, messages, callback })
         }
         Some(Kind::Json) => {
             let Some(ProviderUrl(url)) = url else {

@@ -1,5 +1,6 @@
 //! Text messages, by a provider's HTTP interface: Twilio's form, or JSON of any shape for others.
 
+pub mod callback;
 pub mod config;
 pub mod text;
 mod twilio;

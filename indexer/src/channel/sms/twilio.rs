@@ -53,5 +53,8 @@ fn form(account: &TwilioAccount, message: &Message, text: &str) -> String {
     form.append_pair("ValidityPeriod", &left_s.clamp(VALIDITY_S.0, VALIDITY_S.1).to_string());
     let from = if account.from.starts_with("MG") { "MessagingServiceSid" } else { "From" };
     form.append_pair(from, &account.from);
+    if let Some(callback) = &account.callback {
+        form.append_pair("StatusCallback", &callback.url_for(&message.id));
+    }
     form.finish()
 }
