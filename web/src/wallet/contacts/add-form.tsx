@@ -43,20 +43,15 @@ export function AddForm({ served }: { readonly served: readonly string[] }): JSX
   };
   return (
     <form class="stack" noValidate onSubmit={submit}>
-      <fieldset>
-        <legend>{texts.channel}</legend>
-        <div class="row">
-          {channels.map((known) => (
-            <label key={known} class="row choice">
-              <input type="radio" name={`${ids}channel`} value={known} checked={channel === known} onChange={() => {
-                setChannel(known);
-                setFault(undefined);
-              }} />
-              {texts.channels[known]}
-            </label>
-          ))}
-        </div>
-      </fieldset>
+      <div>
+        <label for={`${ids}channel`}>{texts.channel}</label>
+        <select id={`${ids}channel`} value={channel} onChange={(event) => {
+          setChannel(channels.find((known) => known === event.currentTarget.value) ?? channel);
+          setFault(undefined);
+        }}>
+          {channels.map((known) => <option key={known} value={known}>{texts.channels[known]}</option>)}
+        </select>
+      </div>
       {channel === "inapp" ? <p>{holdsKeys ? texts.inappHint : texts.inappUnsupported}</p> : (
         <div key={channel}>
           <label for={`${ids}address`}>{texts.addresses[channel].label}</label>

@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { announce } from "../frame/announce";
 import { confirmationFor, inbox } from "../inbox";
 import { t } from "../texts";
@@ -44,7 +45,7 @@ export function ContactItem({ contact, onProved }: Props): JSX.Element {
 function Confirm({ contact, onProved }: Props): JSX.Element {
   const texts = t().contacts;
   const { masked, contactId } = contact;
-  const { isBusy, error, run } = useTask();
+  const { error, run } = useTask();
   const confirm = async (digits: string): Promise<void> => {
     const proved = await confirmContact(contactId, digits);
     announce(proved.confirmed ? texts.confirmedNow(masked) : texts.provedNow(masked));
@@ -52,17 +53,14 @@ function Confirm({ contact, onProved }: Props): JSX.Element {
     await readBook();
   };
   const arrived = confirmationFor(inbox.value, contactId);
+  useEffect(() => {
+    // The digits came to the key that was just made here: that they were opened is the proof that they stand for.
+    if (arrived !== undefined) run(() => confirm(arrived));
+  }, [arrived]);
   return (
     <div class="notice stack">
       <h3>{texts.confirmTitle(masked)}</h3>
-      {contact.channel === "inapp" && (arrived === undefined ? <p role="status">{texts.notArrived}</p> : (
-        <div class="row">
-          <p role="status">{texts.arrived}</p>
-          <button type="button" class="primary" aria-disabled={isBusy} onClick={() => {
-            run(() => confirm(arrived));
-          }}>{texts.use}</button>
-        </div>
-      ))}
+      {contact.channel === "inapp" && <p role="status">{arrived === undefined ? texts.notArrived : texts.arrived}</p>}
       {error !== undefined && <p role="alert">{error}</p>}
       <DigitsForm label={texts.confirmLabel} hint={texts.confirmHint} button={texts.confirmTitle(masked)} send={confirm} />
     </div>

@@ -20,8 +20,8 @@ export function Frame({ children, isApp }: { readonly children: ComponentChildre
         {isIn && <SignedIn />}
       </header>
       {isIn && <EndsSoon />}
-      {children}
       <Announcer />
+      {children}
       <Settings />
     </>
   );
