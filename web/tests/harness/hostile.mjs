@@ -20,8 +20,28 @@ export const HOSTILE = {
   'a connection that breaks': { abort: 'connectionreset' },
 };
 
+/** Each hostile answer to `path` while `act` is done: no markup of it. Afterwards all is well again. */
+export async function survives(person, path, act) {
+  for (const [name, answer] of Object.entries(HOSTILE)) {
+    const end = await answers(person, path, answer);
+    try {
+      await act();
+      await rendersNoMarkup(person.page);
+    } catch (cause) {
+      throw new Error(`${path} answered with ${name}: ${cause.message}`, { cause });
+    } finally {
+      await end();
+    }
+  }
+}
+
+/** A sentence that says that something went wrong. */
+export function failure(page) {
+  return page.locator('main [role="alert"]').filter({ hasText: /\S/ }).first();
+}
+
 /** From now on, `path` (a regular expression of the URL) is answered by `answer`; resolves to what ends that. */
-export async function answers(person, path, answer) {
+async function answers(person, path, answer) {
   person.guard.expects(400, 500);
   person.guard.expectsNetworkFailures();
   const handler = (route) => (answer.abort ? route.abort(answer.abort) : route.fulfill(answer));

@@ -1,5 +1,5 @@
-// While pages are written: the documents and what they load come from web/dist, with the headers that core/src/http/pages.rs
-// gives them, so that a change needs no new daemon. PAGES_FROM_DIST=1 asks for it.
+// While pages are written: the documents and what they load come from a folder as web/dist, with the headers that core/src/http/pages.rs
+// gives them, so that a change needs no new daemon. PAGES_FROM names the folder.
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export async function servePagesFromDist(context, stack) {
     const url = new URL(route.request().url());
     let file = DOCUMENTS[url.pathname] ?? url.pathname.slice(1);
     if (url.pathname === '/' && ofIndexer.includes(url.origin)) file = 'ops.html';
-    const body = await readFile(join(CHECKOUT, 'web/dist', file)).catch(() => null);
+    const body = await readFile(join(process.env.PAGES_FROM, file)).catch(() => null);
     if (body === null) return route.fulfill({ status: 404 });
     return route.fulfill({
       status: 200,

@@ -26,12 +26,12 @@ export class World {
     const context = await this.browser.newContext({ viewport: VIEWPORT, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
     await guard.watch(context);
-    if (process.env.PAGES_FROM_DIST) await servePagesFromDist(context, this.stack);
+    if (process.env.PAGES_FROM) await servePagesFromDist(context, this.stack);
     const installed = wallets.map((name, at) => new Wallet(this.chain, [account], { name, rdns: `test.wallet${at}` }));
     await Wallet.install(context, installed);
     const page = await context.newPage();
     const person = new Person({ world: this, account, guard, context, page, wallets: installed });
-    if (path !== null) await page.goto(new URL(path, base ?? this.stack.is.relayerUrl).href);
+    if (path !== null) await person.open(path, base);
     return person;
   }
 }
@@ -41,6 +41,18 @@ export class Person {
     Object.assign(this, parts);
     this.wallet = this.wallets[0];
     this.email = `person-${this.account.address.slice(2, 10).toLowerCase()}@example.test`;
+  }
+
+  /** Opens a page at a daemon, the relayer unless another one is named. */
+  async open(path, base = this.world.stack.is.relayerUrl) {
+    await this.page.goto(new URL(path, base).href);
+  }
+
+  /** Another tab of the same browser. */
+  async newTab(path = '/') {
+    const tab = await this.context.newPage();
+    await tab.goto(new URL(path, this.page.url()).href);
+    return tab;
   }
 
   /** The view that is shown, by its name. */

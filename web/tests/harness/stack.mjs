@@ -10,10 +10,6 @@ import { fileURLToPath } from 'node:url';
 
 export const CHECKOUT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const TESTBED = process.env.TESTBED ?? join(CHECKOUT, 'target/debug/testbed');
-/** The daemons take these from our environment. */
-const SETTINGS = {
-  OTP_RELAYER_CONTACTS_CHANNELS: 'email,sms,inapp',
-};
 
 /** Brings a stack up, and resolves once it is ready. */
 export async function startStack() {
@@ -21,7 +17,7 @@ export async function startStack() {
   const folder = process.env.STACK_DIR || join(scratch, 'stack');
   const child = spawn(TESTBED, ['up', '--control', '--dir', folder], {
     cwd: CHECKOUT,
-    env: { ...process.env, ...SETTINGS },
+    env: process.env,
     stdio: ['pipe', 'pipe', 'inherit'],
     // Ctrl-C goes to us alone; the stack then ends with our pipe.
     detached: true,
