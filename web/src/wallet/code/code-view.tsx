@@ -27,7 +27,7 @@ interface Props {
 
 /** A code, from the request to what it is for. A reload comes back to where the chain and the relayer say it is. */
 export function CodeView({ id, around, messages }: Props): JSX.Element {
-  const { otp, isInContact, isMissing, time } = useRequest(id, around.noteError);
+  const { otp, isInContact, isMissing, time, refresh } = useRequest(id, around.noteError);
   const [unlocked, setUnlocked] = useState<Unlocked>();
   const spending = useSpending(around.wallet, around.noteError, otp?.status === "verified");
   const texts = t().code;
@@ -35,6 +35,11 @@ export function CodeView({ id, around, messages }: Props): JSX.Element {
   useEffect(() => {
     if (isOver) forgetSpendable(id);
   }, [isOver]);
+
+  const hasMoved = unlocked !== undefined || spending.isVerified || spending.isSpent;
+  useEffect(() => {
+    if (hasMoved) refresh();
+  }, [unlocked, spending.isVerified, spending.isSpent]);
 
   if (otp === undefined) {
     return (
@@ -58,7 +63,10 @@ export function CodeView({ id, around, messages }: Props): JSX.Element {
       <div class="code-columns">
         <div class="stack">
           {phase === "enter" && shown.kind !== "refused" && (
-            <section class="card"><EnterOr otp={otp} arrived={arrived} onUnlocked={onUnlocked} noteError={around.noteError} /></section>
+            <section class="card"><EnterOr otp={otp} arrived={arrived} onUnlocked={onUnlocked} noteError={(error) => {
+              refresh();
+              around.noteError(error);
+            }} /></section>
           )}
           {phase === "verify" && (
             <section class="card stack">

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Refusal } from "../../shared/http";
 import { ChainTime } from "./chain-time";
 import { follow } from "./events";
-import type { Otp } from "./otps";
+import { type Otp, show } from "./otps";
 
 /** A request, followed while it is looked at. */
 export interface Followed {
@@ -12,6 +12,8 @@ export interface Followed {
   /** There is no such request of this wallet. */
   readonly isMissing: boolean;
   readonly time: ChainTime;
+  /** Looks at once, after something that changes where it stands. */
+  readonly refresh: () => void;
 }
 
 /** Follows a request; what waiting does not mend is told to `noteError`. */
@@ -20,6 +22,7 @@ export function useRequest(id: string, noteError: (error: unknown) => void): Fol
   const [isInContact, setContact] = useState(true);
   const [isMissing, setMissing] = useState(false);
   const time = useRef(new ChainTime());
+  const look = useRef<() => void>(() => undefined);
   useEffect(() => {
     const leaving = new AbortController();
     const { signal } = leaving;
@@ -27,6 +30,10 @@ export function useRequest(id: string, noteError: (error: unknown) => void): Fol
       if (signal.aborted) return;
       time.current.sample(it.chainTime);
       setOtp(it);
+    };
+    look.current = () => {
+      // What this look does not see, the next one does.
+      show(id, signal).then(news, () => undefined);
     };
     follow(id, { news, contact: setContact }, signal).catch((error: unknown) => {
       if (signal.aborted) return;
@@ -37,7 +44,10 @@ export function useRequest(id: string, noteError: (error: unknown) => void): Fol
       leaving.abort();
     };
   }, [id]);
-  return { otp, isInContact, isMissing, time: time.current };
+  const refresh = (): void => {
+    look.current();
+  };
+  return { otp, isInContact, isMissing, time: time.current, refresh };
 }
 
 /** Draws anew each second while `isOn`. */

@@ -188,7 +188,6 @@ export const de: WalletTexts = {
     yourself: "Ihre eigene Wallet",
     yes: "ja",
     no: "nein",
-    unit: "in der Einheit des Vertrags",
     empty: "(leer)",
     unknown: "Dieser Vertrag ist keiner, den dieser Dienst kennt. Jedes Feld steht so da, wie der Vertrag es prüfen wird; was er daraus macht, wissen nur die, die ihn gebaut haben.",
     notShown: "Was dieser Code erlaubt, lässt sich nicht zeigen; darum verwendet ihn diese Seite nicht. Fordern Sie einen neuen an und verwenden Sie keinen, dessen Zweck Ihnen niemand zeigen kann.",
@@ -205,7 +204,6 @@ export const de: WalletTexts = {
     noPurpose: "Zurzeit werden hier keine Codes ausgegeben. Versuchen Sie es später wieder.",
     switchedOff: "Die Betreiber haben die Ausgabe von Codes abgeschaltet. Was schon läuft, geht nicht verloren.",
     available: (amount) => `Höchstens ${amount}.`,
-    counting: "Der Vertrag wird gefragt …",
     openContacts: "Kontakte öffnen",
     askAgain: "Noch einmal fragen",
     submit: "Code anfordern",
@@ -323,7 +321,6 @@ export const de: WalletTexts = {
       consumed: "Dieser Code wurde schon verwendet. Er ist zu nichts mehr gut.",
       revoked: "Dieser Code wurde widerrufen. Mit ihm geht nichts mehr.",
     },
-    home: "Startseite öffnen",
   },
   failures: {
     UnknownOtp: "Der Vertrag kennt diesen Code nicht. Wurde sein Block rückgängig gemacht, warten Sie kurz und versuchen Sie es noch einmal.",
@@ -346,6 +343,5 @@ export const de: WalletTexts = {
     unknownOutcome: "Die Transaktion wurde gesendet, aber was aus ihr wurde, lässt sich gerade nicht erfragen. Sehen Sie in Ihrer Wallet nach, bevor Sie es noch einmal versuchen.",
     sponsorOff: "Der Dienst zahlt zurzeit keine Transaktionen. Bestätigen Sie mit einer eigenen Transaktion.",
     tooMuchGas: "Die Prüfung der Unterschrift dieser Wallet kostet mehr, als der Dienst zahlt. Bestätigen Sie mit einer eigenen Transaktion.",
-    page: "In dieser Seite ging etwas schief. Es wurde nichts gesendet. Laden Sie sie neu.",
   },
 };

@@ -186,7 +186,6 @@ export const en = {
     yourself: "your own wallet",
     yes: "yes",
     no: "no",
-    unit: "in the contract's own unit",
     empty: "(empty)",
     unknown: "This contract is not one that this service knows. Every field is shown as the contract will check it; what it makes of them only the contract's makers can say.",
     notShown: "What this code authorises cannot be shown, so this page does not use it. Ask for a new code, and do not use one whose purpose nobody can show you.",
@@ -203,7 +202,6 @@ export const en = {
     noPurpose: "No codes are issued here at the moment. Try again later.",
     switchedOff: "Codes are switched off by those who run this service. Nothing that is under way is lost.",
     available: (amount: string) => `At most ${amount}.`,
-    counting: "Asking the contract …",
     openContacts: "Open the contacts",
     askAgain: "Ask again",
     submit: "Get the code",
@@ -321,7 +319,6 @@ export const en = {
       consumed: "This code has been used already. It is good for nothing any more.",
       revoked: "This code was revoked. Nothing more can be done with it.",
     },
-    home: "Open the start page",
   },
   failures: {
     UnknownOtp: "The contract does not know this code. If its block was undone, wait a moment and try again.",
@@ -344,6 +341,5 @@ export const en = {
     unknownOutcome: "The transaction was sent, but what became of it cannot be asked at the moment. Look in your wallet before you try again.",
     sponsorOff: "The service pays for no transactions at the moment. Verify with a transaction of your own.",
     tooMuchGas: "Checking this wallet's signature costs more than the service pays for. Verify with a transaction of your own.",
-    page: "Something in this page went wrong. Nothing was sent. Load it anew.",
   },
 } as const;
