@@ -38,13 +38,13 @@ export function ContactsView({ channels }: { readonly channels: readonly string[
         <h2 id="yours">{texts.yours}</h2>
         {all === undefined && error === undefined && <p role="status">{t().start.loading}</p>}
         {all?.contacts.length === 0 && <p class="muted">{texts.none}</p>}
-        <ul class="plain-list stack">
-          {all?.contacts.map((contact) => (
+        {all !== undefined && all.contacts.length > 0 && <ul class="plain-list stack">
+          {all.contacts.map((contact) => (
             <ContactItem key={contact.contactId} contact={contact} onProved={(proved) => {
               if (proved.signingSecret !== undefined) setSecret(proved.signingSecret);
             }} />
           ))}
-        </ul>
+        </ul>}
       </section>
       <Changes changes={all?.changes ?? []} />
       <section class="card stack" aria-labelledby="add">
