@@ -182,3 +182,23 @@ async fn lost_messages_are_listed_without_a_word_of_whose_and_reports_are_taken_
     let wallet = person.wallet.to_string();
     assert!(![person.address.as_str(), &wallet, issued.code.digits().expose()].iter().any(|word| text.contains(*word)));
 }
+
+#[tokio::test]
+async fn pages_are_for_everybody_on_both_ports_and_what_the_admin_port_tells_is_not() {
+    let world = World::new().await;
+    let (public, admin) = serve(&world).await;
+    for (url, is_there) in [
+        (format!("{public}/"), true),
+        (format!("{public}/verify"), true),
+        (format!("{admin}/"), true),
+        (format!("{admin}/verify"), false),
+    ] {
+        let answer = reqwest::get(&url).await.unwrap();
+        // 503 where the pages are not built.
+        assert_eq!(matches!(answer.status().as_u16(), 200 | 503), is_there, "{url}: {}", answer.status());
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert_eq!(policy.contains("script-src 'self'"), is_there, "{url}: {policy}");
+    }
+    let (status, _) = get(&format!("{admin}/v1/status")).await;
+    assert_eq!(status, 401);
+}

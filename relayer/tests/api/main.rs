@@ -17,6 +17,7 @@ mod login;
 mod message;
 mod operate;
 mod otps;
+mod pages;
 mod reports;
 mod sessions;
 mod sponsoring;
