@@ -12,6 +12,7 @@ import { NewCode } from "./code/new-code";
 import { type Config, loadConfig } from "./config";
 import { book, closeBook, readBook } from "./contacts/contacts";
 import { ContactsView } from "./contacts/contacts-view";
+import { useTask } from "./contacts/use-task";
 import { sentence } from "./errors";
 import { Frame } from "./frame/frame";
 import { go, route, startRoute } from "./frame/route";
@@ -96,7 +97,8 @@ function Views({ config }: { readonly config: Config }): JSX.Element {
       closeBook();
       return undefined;
     }
-    readBook().catch(noteError);
+    // Other views read it themselves; this one needs it for another channel alone.
+    if (route.peek().view === "code") readBook().catch(noteError);
     return watchInbox(noteError);
   }, [whose?.wallet]);
   if (whose !== undefined) return <SignedIn config={config} whose={whose} />;
@@ -133,6 +135,16 @@ function SignedIn({ config, whose }: { readonly config: Config; readonly whose: 
   );
 }
 
+/** Before the form for a code, which begins with what contacts there are. */
+function ReadBook(): JSX.Element {
+  const { error, run } = useTask();
+  const read = (): void => {
+    run(readBook);
+  };
+  useEffect(read, []);
+  return <Start error={error} again={read} />;
+}
+
 function Current({ config, around }: { readonly config: Config; readonly around: Around }): JSX.Element {
   const to = route.value;
   switch (to.view) {
@@ -141,7 +153,7 @@ function Current({ config, around }: { readonly config: Config; readonly around:
     case "contacts":
       return <ContactsView channels={config.channels} />;
     case "new-code":
-      return book.value === undefined ? <Start error={undefined} again={go.bind(null, to)} /> : <NewCode around={around} />;
+      return book.value === undefined ? <ReadBook /> : <NewCode around={around} />;
     case "code":
       return <CodeView key={to.request} id={to.request} around={around} messages={inbox.value} />;
   }

@@ -18,7 +18,14 @@ export function HomeView({ around }: { readonly around: Around }): JSX.Element {
   const isWaiting = contacts !== undefined && contacts.length > 0 && around.destinations.length === 0;
   return (
     <View name="home" title={texts.title}>
-      {error !== undefined && <p class="notice bad" role="alert">{error}</p>}
+      {error !== undefined && (
+        <div class="notice bad row apart" role="alert">
+          <span>{error}</span>
+          <button type="button" onClick={() => {
+            run(readBook);
+          }}>{t().contacts.reload}</button>
+        </div>
+      )}
       {contacts === undefined && error === undefined && <p role="status">{t().start.loading}</p>}
       {contacts !== undefined && (
         <section class="card stack" aria-labelledby="begin">

@@ -28,14 +28,18 @@ export async function connect(wallet: Announced): Promise<Connection> {
   return adopt(wallet, await ask(wallet.provider, "eth_requestAccounts"));
 }
 
-/** Connects to the wallet of the visit before, where it still opens its account to this page: asks nobody. */
-export async function reconnect(): Promise<Connection | undefined> {
+/**
+ * Connects to the wallet that was chosen last, where it still opens its account to this page: asks nobody. With `wanted`,
+ * to that account alone.
+ */
+export async function reconnect(wanted?: string): Promise<Connection | undefined> {
   const rdns = kept(KEPT_AS);
   const wallet = wallets.value.find((known) => known.rdns === rdns);
   if (wallet === undefined) return undefined;
   try {
     const accounts = await soon(ask(wallet.provider, "eth_accounts"));
-    return Array.isArray(accounts) && accounts.length > 0 ? await adopt(wallet, accounts) : undefined;
+    const account = accountOf(accounts);
+    return account === undefined || (wanted ?? account) !== account ? undefined : await adopt(wallet, accounts);
   } catch {
     return undefined;
   }
@@ -43,10 +47,15 @@ export async function reconnect(): Promise<Connection | undefined> {
 
 /** Lets go of the wallet and forgets it. */
 export function disconnect(): void {
+  letGo();
+  keep(KEPT_AS, null);
+}
+
+/** Lets go of the wallet in this tab. */
+export function letGo(): void {
   stopListening();
   stopListening = () => undefined;
   current.value = undefined;
-  keep(KEPT_AS, null);
 }
 
 /** Asks the wallet to go to another chain, which asks the person. */

@@ -31,6 +31,7 @@ export function Codes({ around }: { readonly around: Around }): JSX.Element {
   }, []);
   const texts = t().code;
   if (error !== undefined) return <p class="notice bad" role="alert">{error}</p>;
+  if (otps?.length === 0) return <p class="muted">{t().home.noCodes}</p>;
   return (
     <ul class="plain-list stack tight" data-testid="codes">
       {otps?.map((otp) => {

@@ -45,17 +45,22 @@ const current = signal<Book | undefined>(undefined);
 /** As last read; undefined before that. */
 export const book: ReadonlySignal<Book | undefined> = current;
 
+/** Counted up with each session, so that an answer to the one before is not taken for this one's. */
+let volume = 0;
+
 /** Reads it anew. */
 export async function readBook(): Promise<void> {
+  const asked = volume;
   const [{ contacts }, { changes }] = await Promise.all([
     call("v1/contacts", ContactsShape),
     call("v1/contact-changes", ChangesShape),
   ]);
-  current.value = { contacts, changes };
+  if (asked === volume) current.value = { contacts, changes };
 }
 
 /** Forgets it, as with the end of a session. */
 export function closeBook(): void {
+  volume += 1;
   current.value = undefined;
 }
 

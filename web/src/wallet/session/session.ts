@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { NoAnswer, Refusal, call, serverNow } from "../../shared/http";
 import { Address, Text, Time } from "../../shared/shapes";
 import { keep, kept } from "../../shared/storage";
+import { connection, letGo, reconnect } from "../chain/connection";
 
 /** Why a session ended, which the next view says. */
 export type Ending =
@@ -43,6 +44,9 @@ export const session: ReadonlySignal<Session | undefined> = current;
 /** Why the last one ended, until another one begins. */
 export const ending: ReadonlySignal<Ending | undefined> = ended;
 
+/** Whether this browser keeps anything, which is how tabs agree on who tells the daemon. */
+let isKept = false;
+
 /** When somebody last did something, in any tab: milliseconds of this browser's clock. */
 export let activeAt = Date.now();
 
@@ -53,13 +57,31 @@ export function startSession(): void {
     if (!news.success) return;
     if (news.output.what === "active") activeAt = Date.now();
     else if (news.output.what === "ended") forget(news.output.why);
-    // One cookie serves all tabs: a session of another wallet takes the place of this one.
-    else if (current.value === undefined || current.value.wallet === news.output.session.wallet) begin(news.output.session);
-    else forget("account");
+    else follow(news.output.session);
   };
+  // A page that the back button brings back has heard nothing meanwhile.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && isKept && remembered()?.expiresAt !== current.value?.expiresAt) forget("logged-out");
+  });
   const read = remembered();
-  if (read !== undefined && read.expiresAt > serverNow()) current.value = read;
+  if (read !== undefined && read.expiresAt > serverNow()) begin(read);
   else keep(KEPT_AS, null);
+}
+
+/** Another tab has signed in. One cookie serves all: a session of another wallet takes the place of this one. */
+function follow(began: Session): void {
+  if (current.value !== undefined && current.value.wallet !== began.wallet) {
+    forget("account");
+    return;
+  }
+  if (connection.peek()?.account === began.wallet) {
+    begin(began);
+    return;
+  }
+  // This tab may have another wallet, which is no reason to end what began in that one.
+  letGo();
+  begin(began);
+  void reconnect(began.wallet);
 }
 
 /** Somebody did something. */
@@ -82,6 +104,8 @@ export async function logIn(message: string, signature: string): Promise<void> {
   activeAt = Date.now();
   begin(began);
   tabs.postMessage({ what: "began", session: began });
+  // The wallet may have changed its account while its question was open.
+  if (connection.peek()?.account !== wallet) await endSession("account");
 }
 
 /** Ends the session: at the daemon, here and in every other tab. Does nothing without one. */
@@ -92,8 +116,7 @@ export async function endSession(why: Ending): Promise<void> {
   tabs.postMessage({ what: "ended", why });
   // Several tabs may hear of the same change of account: one of them tells the daemon.
   await navigator.locks.request("otp-log-out", async () => {
-    const known = remembered();
-    if (known?.expiresAt !== at.expiresAt) return;
+    if (isKept && remembered()?.expiresAt !== at.expiresAt) return;
     keep(KEPT_AS, null);
     if (why === "expired" || why === "refused" || why === "deleted") return;
     try {
@@ -112,6 +135,7 @@ export function noteError(error: unknown): void {
 }
 
 function begin(began: Session): void {
+  isKept = remembered()?.expiresAt === began.expiresAt;
   current.value = began;
   ended.value = undefined;
 }

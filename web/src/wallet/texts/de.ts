@@ -53,6 +53,7 @@ export const de: WalletTexts = {
     link: "Übersicht",
     title: "Ihre Codes",
     codes: "Letzte Codes",
+    noCodes: "Sie haben noch keinen Code angefordert.",
     noContact: "Beginnen Sie mit einem Kontakt: dorthin gehen die Ziffern Ihrer Codes.",
     addContact: "Kontakt hinzufügen",
     waiting: "Noch bekommt keiner Ihrer Kontakte Codes. Bestätigen Sie erst einen zu Ende.",

@@ -51,6 +51,7 @@ export const en = {
     link: "Overview",
     title: "Your codes",
     codes: "Latest codes",
+    noCodes: "You have not asked for a code yet.",
     noContact: "Begin with a contact: that is where the digits of your codes go.",
     addContact: "Add a contact",
     waiting: "No contact of yours receives codes yet. Finish confirming one first.",
