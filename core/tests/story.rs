@@ -22,6 +22,7 @@ fn queued() -> Story {
         purpose: "withdraw".parse().unwrap(),
         action: B256::ZERO,
         payload_hash: None,
+        authorization_sealed: Vec::new(),
         created_at_ms: 990_000,
         attempts_left: 3,
         unlocked_at_ms: None,

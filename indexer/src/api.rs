@@ -4,30 +4,28 @@ mod evidence;
 mod lost;
 mod twilio;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, B256};
 use axum::{
     Router,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use otp_core::{
     clock::{now_ms, rfc3339_s},
+    consumer::ConsumerAction,
     http::{
         self, Guard, Problem,
         pages::{self, Page},
     },
-    id::{Deployment, leaf},
-    merkle::Tree,
+    id::Deployment,
     metrics::Recorder,
     secret::Secret,
     store::{ChainEvent, EventFilter, EventKind, Store},
+    ticket::{self, TicketPath},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -42,8 +40,6 @@ use crate::{
 
 /// The most events in one answer.
 const PAGE: u32 = 200;
-/// The most codes in a batch.
-const BATCH: u32 = 80;
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Not ready when the node has not answered for so long.
 const FRESH: Duration = Duration::from_secs(30);
@@ -65,6 +61,8 @@ pub struct App {
     pub max_head_age: Duration,
     /// Tail and mail.
     pub progress: Progress,
+    /// What the page knows of contracts that spend codes.
+    pub actions: Arc<Vec<ConsumerAction>>,
     /// What `/v1/stats` tells.
     pub stats: Stats,
     /// Where Twilio tells what became of texts, where it is to.
@@ -79,6 +77,7 @@ pub struct App {
 pub fn public(app: App) -> Router {
     let guard = Guard { time_limit: TIME_LIMIT, is_tls: app.is_tls };
     let router = Router::new()
+        .route("/v1/config", get(config))
         .route("/v1/events", get(events))
         .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
         .route("/v1/evidence", get(evidence::entries))
@@ -196,70 +195,19 @@ const fn names(kind: EventKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The ticket of a code, rebuilt from the chain's logs alone.
-async fn ticket(
-    State(app): State<App>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Response, Problem> {
-    let bad = || Problem::bad_request("an issuer's address and a code's id (0x and 64 hex digits) are expected");
-    let Path((issuer, id)) = path.map_err(|_| bad())?;
-    let (issuer, id): (Address, B256) = (issuer.parse().map_err(|_| bad())?, id.parse().map_err(|_| bad())?);
-    let of_code = EventFilter { on_chain_id: Some(id), issuer: Some(issuer), ..EventFilter::default() };
-    let story = app.store.events(&of_code, PAGE).await.map_err(|e| Problem::internal(&e))?;
-    let Some(set) = story.iter().find(|event| event.kind == EventKind::Set) else { return Err(Problem::not_found()) };
-    let of_batch = EventFilter { root: set.facts.root, issuer: Some(issuer), ..EventFilter::default() };
-    let batch = app.store.events(&of_batch, BATCH + 2).await.map_err(|e| Problem::internal(&e))?;
-    let Some(proof) = prove(set, &batch) else {
-        return Err(Problem::internal(&"a batch's stored events do not make its root"));
-    };
-    let facts = &set.facts;
-    let expiry = facts.expiry.unwrap_or_default();
+/// What a page that this port serves has to know. There is no sign-in here.
+async fn config(State(app): State<App>) -> Response {
+    let body = json!({
+        "chainId": app.deployment.chain_id,
+        "verifier": app.deployment.verifier.to_checksum(None),
+        "actions": app.actions.as_ref(),
+    });
+    http::answer(StatusCode::OK, &body)
+}
+
+async fn ticket(State(app): State<App>, path: TicketPath) -> Result<Response, Problem> {
     let now_s = app.progress.snapshot().head.map_or_else(|| now_ms().unsigned_abs() / 1_000, |head| head.timestamp);
-    Ok(http::answer(
-        StatusCode::OK,
-        &json!({
-            "ticket": {
-                "id": id,
-                "issuer": issuer.to_checksum(None),
-                "purpose": facts.purpose,
-                "serial": facts.serial,
-                "proof": proof,
-            },
-            "root": facts.root,
-            "expiry": rfc3339_s(i64::try_from(expiry).unwrap_or(i64::MAX)),
-            "verifier": app.deployment.verifier.to_checksum(None),
-            "chainId": app.deployment.chain_id,
-            "status": status_of(story.iter().chain(&batch), now_s > expiry),
-        }),
-    ))
-}
-
-/// The proof for `set` from all ids of its batch, or `None` when these do not make the batch's root.
-fn prove(set: &ChainEvent, batch: &[ChainEvent]) -> Option<Vec<B256>> {
-    let (purpose, root, first) = (set.facts.purpose?, set.facts.root?, set.facts.first?);
-    let ids = batch.iter().filter(|event| event.kind == EventKind::Set);
-    let leaves: Option<Vec<B256>> =
-        ids.map(|event| Some(leaf(purpose, event.facts.serial?, event.facts.on_chain_id?))).collect();
-    let tree = Tree::new(&leaves?)?;
-    let place = usize::try_from(set.facts.serial?.checked_sub(first)?).ok()?;
-    if tree.root() == root { tree.proof(place) } else { None }
-}
-
-/// The contract's `statusOf`, by the events: what was consumed stays consumed.
-fn status_of<'a>(events: impl Iterator<Item = &'a ChainEvent>, expired: bool) -> &'static str {
-    let rank = |kind| match kind {
-        EventKind::Consumed => 3,
-        EventKind::Revoked | EventKind::BatchRevoked => 2,
-        EventKind::Verified => 1,
-        _ => 0,
-    };
-    match events.map(|event| rank(event.kind)).max() {
-        Some(3) => "consumed",
-        Some(2) => "revoked",
-        Some(1) => "verified",
-        _ if expired => "expired",
-        _ => "issued",
-    }
+    ticket::ticket(&app.store, app.deployment, path, now_s).await
 }
 
 /// Counts and rates over windows.

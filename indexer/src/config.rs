@@ -14,6 +14,7 @@ use lettre::message::Mailbox;
 use otp_core::{
     chain::{RpcConfig, WsUrl},
     config::{Faults, KnownKey, Reader},
+    consumer::{self, ConsumerAction},
     http::{Listening, Ports},
     id::Deployment,
     seal::KeysConfig,
@@ -61,6 +62,8 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// The evidence log.
     pub evidence: EvidenceConfig,
+    /// `page.actions`: what the page knows of contracts that spend codes.
+    pub actions: Vec<ConsumerAction>,
     /// `tracing` filter.
     pub log_filter: String,
 }
@@ -220,6 +223,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let calls = read_calls(reader);
     let delivery = read_delivery(reader);
     let evidence = EvidenceConfig::read(reader);
+    let actions = consumer::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
         chain: chain?,
@@ -233,6 +237,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         calls: calls?,
         delivery: delivery?,
         evidence: evidence?,
+        actions: actions?,
         log_filter: log_filter?,
     })
 }

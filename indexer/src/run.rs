@@ -69,6 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         confirmations: config.chain.confirmations,
         max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
+        actions: Arc::new(config.actions.clone()),
         stats: Stats::new(shared.store.clone(), config.chain.deployment),
         sms_callback: config.sms.as_ref().and_then(|sms| sms.callback().cloned()),
         is_tls: listening.is_public_tls(),

@@ -53,6 +53,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         limits: config.limits,
         contacts: config.contacts,
         session: config.session,
+        actions: config.actions,
         node: parts.node.clone(),
         wake: parts.wake.clone(),
         sponsor: desk,

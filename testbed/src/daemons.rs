@@ -22,6 +22,10 @@ const LIMITS: &str = "[limits]\nrequests_per_account = \"1000000/1m\"\nrequests_
     contact_mails_per_account = \"off\"\ncontact_mails_per_ip = \"off\"\ncontact_mails_per_destination = \"off\"\n\
     unlocks_per_ip = \"1000000/1m\"\ntighten_above_percent = 100\n";
 
+/// What the page is told of the example vault.
+pub(crate) const VAULT_FILE: &str = "vault.json";
+const VAULT_ACTION: &str = include_str!("../../src-sol/examples/GatedVault.action.json");
+
 /// What both daemons are configured from.
 pub(crate) struct Setting<'a> {
     pub(crate) folder: &'a Path,
@@ -43,7 +47,8 @@ impl Setting<'_> {
         let text = format!(
             "{shared}[signer]\nkeystore = {keystore:?}\n\
              [http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
-             admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n{LIMITS}",
+             admin_token_file = {token:?}\ndomains = [\"{domain}\"]\n\
+             [contacts]\nchannels = [\"email\", \"inapp\"]\n{LIMITS}",
             shared = self.shared(""),
             token = self.data("relayer-admin.token"),
             listen = loopback(self.ports.relayer()),
@@ -52,6 +57,13 @@ impl Setting<'_> {
         );
         env.push(("OTP_RELAYER_SIGNER_KEYSTORE_PASSWORD", password));
         self.service("relayer", "serve", &text, env, self.ports.relayer())
+    }
+
+    /// Tells the page of the vault: the example's file with this deployment's address.
+    pub(crate) fn write_vault_action(&self) -> Result<()> {
+        let mut action: serde_json::Value = serde_json::from_str(VAULT_ACTION)?;
+        action["consumer"] = self.deployment.vault.to_checksum(None).into();
+        Ok(fs::write(self.folder.join(VAULT_FILE), serde_json::to_vec_pretty(&action)?)?)
     }
 
     /// The indexer, with the mailbox as its SMTP server.
@@ -82,12 +94,13 @@ impl Setting<'_> {
     fn shared(&self, more_of_chain: &str) -> String {
         format!(
             "[chain]\nid = {id}\nverifier = \"{verifier}\"\nrpc_urls = [\"{rpc_url}\"]\npoll_ms = 100\n{more_of_chain}\
-             [store]\npath = {database:?}\n[keys]\nfile = {master:?}\n",
+             [store]\npath = {database:?}\n[keys]\nfile = {master:?}\n[page]\nactions = [{vault:?}]\n",
             id = self.deployment.chain_id,
             verifier = self.deployment.verifier,
             rpc_url = self.rpc_url,
             database = self.data("otp.db"),
             master = self.data("master.key"),
+            vault = self.folder.join(VAULT_FILE),
         )
     }
 

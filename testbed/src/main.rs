@@ -82,7 +82,7 @@ impl StackArgs {
         let folder = folder.map_or_else(|| tools::checkout().join(".stack"), PathBuf::from);
         let port_base = self.port_base.filter(|base| !base.is_empty()).map(|base| base.parse());
         let port_base = port_base.transpose().context("PORT_BASE: a port is expected")?;
-        Ok(Options { port_base, code_ttl_s: self.ttl, ..Options::new(folder) })
+        Ok(Options { port_base, code_ttl_s: self.ttl, sponsoring: true, ..Options::new(folder) })
     }
 }
 
@@ -129,7 +129,7 @@ async fn stopped() -> io::Result<()> {
 
 async fn up(options: &Options, control: bool, mut stop: Stop<'_>) -> Result<()> {
     let mut stack = start(options, &mut stop).await?;
-    let outcome = match tell(&stack, options) {
+    let outcome = match tell(&stack, options).await {
         Ok(()) if control => tokio::select! {
             obeyed = control::obey(&mut stack) => obeyed,
             stopped = stop => stopped.map_err(Into::into),
@@ -168,7 +168,7 @@ async fn conclude(
 ) -> Result<()> {
     report.line(&format!("\nall {} steps held, {:.1} s in all", report.steps(), report.seconds()))?;
     if stays {
-        tell(stack, options)?;
+        tell(stack, options).await?;
         return stay(stack, stop).await;
     }
     Ok(report.line(&format!("logs and database stay in {}", options.folder.display()))?)
@@ -192,20 +192,31 @@ async fn stay(stack: &mut Stack, stop: Stop<'_>) -> Result<()> {
     }
 }
 
-fn tell(stack: &Stack, options: &Options) -> Result<()> {
+async fn tell(stack: &Stack, options: &Options) -> Result<()> {
     let it = &stack.description;
+    let wallet = Box::pin(demo::prepared_wallet(it)).await?;
     let mut out = io::stdout().lock();
     writeln!(out)?;
     let file = options.folder.join("stack.json").display().to_string();
     let rows = [
-        ("relayer", text(&it.relayer_url)),
-        ("indexer", text(&it.indexer_url)),
-        ("mailbox", text(&it.mail_url)),
-        ("chain", text(&it.rpc_url)),
-        ("verifier", &it.verifier.to_checksum(None)),
-        ("vault", &it.vault.to_checksum(None)),
-        ("all of it", &file),
+        ("page", format!("{}/", text(&it.relayer_url))),
+        ("relayer", text(&it.relayer_url).to_owned()),
+        ("indexer", text(&it.indexer_url).to_owned()),
+        ("mailbox", text(&it.mail_url).to_owned()),
+        ("chain", text(&it.rpc_url).to_owned()),
+        ("verifier", it.verifier.to_checksum(None)),
+        ("vault", it.vault.to_checksum(None)),
+        ("all of it", file),
     ];
+    for (name, value) in rows {
+        writeln!(out, "  {name:10} {value}")?;
+    }
+    writeln!(
+        out,
+        "\nTo try the page, add to a browser's wallet the chain and this account of it, which has ether and 5 in the vault:\n"
+    )?;
+    let chain = format!("{}, chain id {}", text(&it.rpc_url), it.chain_id);
+    let rows = [("network", chain), ("account", wallet.address.to_checksum(None)), ("its key", wallet.key.to_string())];
     for (name, value) in rows {
         writeln!(out, "  {name:10} {value}")?;
     }

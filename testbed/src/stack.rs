@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use crate::{
     anvil::{self, Anvil},
-    daemons::Setting,
+    daemons::{Setting, VAULT_FILE},
     deployment::{Deployment, Plan},
     description::{Account, Description},
     kms::Kms,
@@ -33,7 +33,7 @@ const ACCOUNTS: usize = 10;
 const OWNERS: usize = 3;
 /// All that a stack leaves in its folder; nothing else there is touched.
 const FOLDERS: [&str; 3] = ["data", "logs", "mail"];
-const FILES: [&str; 3] = ["stack.json", "relayer.toml", "indexer.toml"];
+const FILES: [&str; 4] = ["stack.json", "relayer.toml", "indexer.toml", VAULT_FILE];
 
 /// How to bring a stack up.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub struct Options {
     pub signing: Signing,
     /// Where the mail goes instead of the mailbox: a port on loopback.
     pub smtp_port: Option<u16>,
+    /// Whether the relayer pays for verifications.
+    pub sponsoring: bool,
     /// More of the relayer's configuration, as environment variables.
     pub relayer_env: Vec<(&'static str, String)>,
     /// More of the indexer's.
@@ -78,6 +80,7 @@ impl Options {
             code_ttl_s: 60,
             signing: Signing::Keystore,
             smtp_port: None,
+            sponsoring: false,
             relayer_env: Vec::new(),
             indexer_env: Vec::new(),
             indexer_by_socket: false,
@@ -144,7 +147,11 @@ impl Stack {
         let smtp_port = options.smtp_port.unwrap_or_else(|| ports.smtp());
         let (rpc_url, deployment) = (&anvil.url, &deployment);
         let setting = Setting { folder: &folder, logs: &logs, ports, smtp_port, rpc_url, deployment };
+        setting.write_vault_action()?;
         let mut env = options.relayer_env.clone();
+        if options.sponsoring {
+            env.extend(sponsor(&anvil, &folder).await?);
+        }
         if let Some(kms) = &kms {
             env.extend(kms.environment());
             env.push(("OTP_RELAYER_SIGNER_KMS_KEY_ID", kms.key_id.clone()));
@@ -373,6 +380,15 @@ async fn write_keystore(issuer: &PrivateKeySigner, path: &Path, password: String
     });
     written.await?.context("writing the issuer's keystore")?;
     Ok(())
+}
+
+/// A key that pays for verifications, with ether, and what tells the relayer of it.
+async fn sponsor(anvil: &Anvil, folder: &Path) -> Result<[(&'static str, String); 2]> {
+    let keystore = folder.join("data/sponsor.json");
+    let password = new_password();
+    write_keystore(&anvil.new_account().await?, &keystore, password.clone()).await?;
+    let keystore = keystore.to_str().context("the folder's name is no text")?.to_owned();
+    Ok([("OTP_RELAYER_SPONSOR_KEYSTORE", keystore), ("OTP_RELAYER_SPONSOR_KEYSTORE_PASSWORD", password)])
 }
 
 fn lock(folder: &Path) -> Result<File> {

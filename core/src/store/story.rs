@@ -94,6 +94,8 @@ pub struct Story {
     pub action: B256,
     /// EIP-712 `hashStruct` of the payload; `None` for a blind action.
     pub payload_hash: Option<B256>,
+    /// What it authorises in words, sealed for the request; empty once erased.
+    pub authorization_sealed: Vec<u8>,
     /// Unix milliseconds.
     pub created_at_ms: i64,
     /// Wrong digits that can still be evaluated.
@@ -166,6 +168,7 @@ struct RequestRow {
     purpose: Vec<u8>,
     action: Vec<u8>,
     payload_hash: Option<Vec<u8>>,
+    authorization_sealed: Vec<u8>,
     created_at_ms: i64,
     attempts_left: i64,
     unlocked_at_ms: Option<i64>,
@@ -250,6 +253,7 @@ impl Store {
             purpose,
             action: column::word(&row.action, TABLE)?,
             payload_hash: row.payload_hash.map(|hash| column::word(&hash, TABLE)).transpose()?,
+            authorization_sealed: row.authorization_sealed,
             created_at_ms: row.created_at_ms,
             attempts_left: column::unsigned(row.attempts_left, TABLE)?,
             unlocked_at_ms: row.unlocked_at_ms,
@@ -284,7 +288,8 @@ async fn request(
 ) -> Result<Option<RequestRow>, StoreError> {
     let row = sqlx::query_as(
         "SELECT r.session_id, a.wallet, r.contact_id, c.channel, c.address_sealed, r.reference, r.purpose, r.action,
-                r.payload_hash, r.created_at_ms, iif(r.locked_at_ms IS NULL, r.max_attempts - r.attempts, 0) AS attempts_left,
+                r.payload_hash, r.authorization_sealed, r.created_at_ms,
+                iif(r.locked_at_ms IS NULL, r.max_attempts - r.attempts, 0) AS attempts_left,
                 r.unlocked_at_ms, r.locked_at_ms, r.failure, r.failed_at_ms
          FROM requests r JOIN accounts a ON a.id = r.account_id JOIN contacts c ON c.id = r.contact_id
          WHERE r.id = ? AND r.account_id = ?",

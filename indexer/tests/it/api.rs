@@ -28,6 +28,7 @@ pub(crate) async fn serve_with(world: &World, sms_callback: Option<Callback>) ->
         confirmations: 0,
         max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
+        actions: Arc::default(),
         stats: Stats::new(world.store.clone(), world.chain.deployment),
         sms_callback,
         is_tls: false,
@@ -79,6 +80,17 @@ async fn a_ticket_rebuilt_from_logs_is_the_one_that_the_contract_takes() {
         let (status, problem) = get(&format!("{url}/v1/tickets/{path}")).await;
         assert_eq!((status, problem["type"].as_str()), (400, Some("/problems/bad-request")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_the_indexer_serves_learns_which_contract_its_links_are_of() {
+    let world = World::new().await;
+    let (url, _) = serve(&world).await;
+    let (status, body) = get(&format!("{url}/v1/config")).await;
+    let deployment = world.chain.deployment;
+    let verifier = deployment.verifier.to_checksum(None);
+    let expected = serde_json::json!({ "chainId": deployment.chain_id, "verifier": verifier, "actions": [] });
+    assert_eq!((status, body), (200, expected));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use otp_core::{
     clock::rfc3339_s,
     http::{Problem, answer},
     store::{StoreError, Switch},
+    ticket::{self, TicketPath},
 };
 use serde_json::{Map, Value, json};
 
@@ -47,6 +48,8 @@ pub(super) async fn config(State(app): State<App>) -> Result<Response, Problem> 
         "issuer": watched.issuer.to_checksum(None),
         "domains": domains,
         "purposes": purposes,
+        "sponsoring": app.sponsor.is_some(),
+        "actions": &app.actions,
         "channels": app.contacts.channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>(),
     });
     Ok(answer(StatusCode::OK, &body))
@@ -64,6 +67,17 @@ async fn issuance(app: &App) -> Result<Value, StoreError> {
         })
         .collect();
     Ok(json!({ "on": on, "off": off }))
+}
+
+/// `GET /v1/tickets/{issuer}/{onChainId}`, as the indexer has it too.
+#[utoipa::path(get, path = "/v1/tickets/{issuer}/{onChainId}", tag = "about", summary = "A code's ticket, from the chain's logs",
+    params(("issuer" = String, Path), ("onChainId" = String, Path)),
+    responses(
+        (status = 200, description = "What the contract asks for beside the code", body = shapes::IssuedTicket),
+        (status = 404, description = "`not-found`: no such code is on the chain"),
+    ))]
+pub(super) async fn ticket(State(app): State<App>, path: TicketPath) -> Result<Response, Problem> {
+    ticket::ticket(&app.store, app.deployment(), path, app.chain_time_s()).await
 }
 
 /// `GET /readyz`

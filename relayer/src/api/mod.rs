@@ -40,6 +40,7 @@ use axum::{
 use otp_core::{
     chain::Node,
     code::Digits,
+    consumer::ConsumerAction,
     http::{
         self, Guard, Problem,
         pages::{self as site, Page},
@@ -90,6 +91,8 @@ pub struct Parts {
     pub contacts: ContactsConfig,
     /// Sessions.
     pub session: SessionConfig,
+    /// What the page knows of contracts that spend codes.
+    pub actions: Vec<ConsumerAction>,
     /// Asked whether a contract account signed.
     pub node: Node,
     /// Notified after each request that was stored.
@@ -169,6 +172,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/otps/{id}/unlock", post(unlock::unlock))
         .route("/v1/otps/{id}/sponsor", post(sponsor::sponsor))
         .route("/v1/otps/{id}/report", post(links::report))
+        .route("/v1/tickets/{issuer}/{onChainId}", get(about::ticket))
         .merge(pages::routes())
         .merge(site::routes(&[("/", Page::Wallet), ("/verify", Page::Wallet)]))
         .route("/openapi.json", get(openapi::openapi))

@@ -6,6 +6,7 @@ use axum::{
     response::Response,
 };
 use otp_core::{
+    authorization::Authorization,
     clock::{rfc3339_ms, rfc3339_s},
     http::{Problem, answer},
     store::{Status, Story},
@@ -84,6 +85,7 @@ pub(super) fn shown(app: &App, session: &Session, story: &Story, status: Status)
         "verifier": deployment.verifier.to_checksum(None),
         "chainId": deployment.chain_id,
         "createdAt": rfc3339_ms(story.created_at_ms),
+        "chainTime": rfc3339_s(i64::try_from(app.chain_time_s()).unwrap_or(i64::MAX)),
         "delivery": {
             "channel": channel.as_str(),
             "masked": masked(app, channel, contact_id, address_sealed)?,
@@ -93,8 +95,25 @@ pub(super) fn shown(app: &App, session: &Session, story: &Story, status: Status)
     });
     if let Some(members) = body.as_object_mut() {
         add_known(members, session, story);
+        if let Some(authorization) = authorization(app, story) {
+            members.insert("authorization".to_owned(), authorization);
+        }
     }
     Ok(body)
+}
+
+/// What the code authorises: in words, and as the request gave it, so that a page can hash it and see that it is so. Left
+/// out where it cannot be opened; the request stands all the same.
+fn authorization(app: &App, story: &Story) -> Option<Value> {
+    let sealed = Some(&story.authorization_sealed).filter(|sealed| !sealed.is_empty())?;
+    let opened = app.keyring.open_sealed("authorization", story.id, sealed).ok()?;
+    let it: Authorization = serde_json::from_slice(&opened).ok()?;
+    let fields: Vec<_> = it.fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    let mut shown = json!({ "title": it.title, "fields": fields });
+    if let Some(typed) = it.typed {
+        shown["typed"] = json!(typed);
+    }
+    Some(shown)
 }
 
 /// What is only there once it is known.

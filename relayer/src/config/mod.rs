@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::U256;
 use otp_core::{
     config::{Faults, KnownKey, Reader},
+    consumer::{self, ConsumerAction},
     http::Listening,
     seal::KeysConfig,
 };
@@ -65,6 +66,8 @@ pub struct Config {
     pub sponsor: Option<SponsorConfig>,
     /// When to say that issuance may stop soon.
     pub warn: WarnConfig,
+    /// `page.actions`: what the page knows of contracts that spend codes.
+    pub actions: Vec<ConsumerAction>,
     /// `tracing` filter.
     pub log_filter: String,
 }
@@ -113,6 +116,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let issue = issue::read(reader);
     let sponsor = sponsor::read(reader);
     let warn = warn::read(reader);
+    let actions = consumer::read(reader);
     let log_filter = reader.or("log.filter", "info");
     Some(Config {
         chain: chain?,
@@ -128,6 +132,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         issue: issue?,
         sponsor: sponsor?,
         warn: warn?,
+        actions: actions?,
         log_filter: log_filter?,
     })
 }

@@ -39,6 +39,8 @@ async fn a_request_is_stored_before_it_is_answered_and_the_batcher_is_woken() {
     assert_eq!(shown.body["status"], "queued");
     assert_eq!(shown.body["attemptsLeft"], 3);
     assert_eq!(shown.body["payloadHash"], json!(expected.payload_hash));
+    assert_eq!(shown.body["authorization"]["typed"], json!(expected.typed), "so that a page can hash it itself");
+    assert_eq!(shown.body["authorization"]["title"], "Withdrawal");
     assert_eq!(shown.body["delivery"]["masked"], "a***@e***.com");
     assert_eq!(app.store.queue_lengths().await.unwrap(), [("withdraw".parse().unwrap(), 1)]);
 }
@@ -51,6 +53,9 @@ async fn a_sign_in_names_its_session_and_every_other_purpose_an_action() {
     let session: Uuid = claims(&person.token)["jti"].as_str().unwrap().parse().unwrap();
     let expected = Authorization::sign_in(ORIGIN, B256::left_padding_from(session.as_bytes()));
     assert_eq!((answer.status, &answer.body["action"]), (202, &json!(expected.action)));
+    let shown = app.get(answer.header("location"), &person.token).await.body;
+    let fields = json!([{ "name": "to", "value": ORIGIN }]);
+    assert_eq!(shown["authorization"], json!({ "title": "Sign in", "fields": fields }));
     let other = app.sign_in(&person.wallet).await;
     let answer = app.submit(&other, "two", &json!({ "purpose": "login", "contactId": contact })).await;
     assert_ne!(answer.body["action"], json!(expected.action), "another session is another action");
@@ -225,6 +230,7 @@ async fn purposes_that_are_not_served_or_not_enabled_are_unknown() {
     assert_eq!(config["purposes"][1]["maxAttempts"], 3);
     assert_eq!(config["issuer"], app.issuer.address().to_checksum(None));
     assert_eq!(config["channels"], json!(["email"]));
+    assert_eq!((&config["actions"], &config["sponsoring"]), (&json!([]), &json!(false)));
 }
 
 #[tokio::test]

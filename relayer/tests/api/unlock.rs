@@ -39,6 +39,10 @@ async fn right_digits_give_calldata_that_the_contract_accepts_once() {
     assert_eq!(answer.body["codeHash"], json!(code.hash()));
     assert!(!answer.body["ticket"]["proof"].as_array().unwrap().is_empty());
     assert_eq!(answer.body["ticket"]["serial"], 3);
+    let ticket = &answer.body["ticket"];
+    let by_link = format!("/v1/tickets/{}/{}", ticket["issuer"].as_str().unwrap(), ticket["id"].as_str().unwrap());
+    let of_link = app.get(&by_link, "").await.body;
+    assert_eq!((&of_link["ticket"], &of_link["status"]), (ticket, &json!("issued")), "a link finds the same ticket");
     let calldata: Bytes = serde_json::from_value(answer.body["calldata"].clone()).unwrap();
     let verifier = answer.body["verifier"].as_str().unwrap().parse().unwrap();
     let thief = app.stranger().await;
@@ -51,6 +55,8 @@ async fn right_digits_give_calldata_that_the_contract_accepts_once() {
     assert_eq!(shown["onChainId"], answer.body["ticket"]["id"]);
     assert_eq!(shown["expiry"], answer.body["expiry"]);
     assert!(shown["blockNumber"].as_u64().is_some() && shown["txHash"].is_string());
+    assert!(shown["chainTime"].as_str().unwrap() < shown["expiry"].as_str().unwrap());
+    assert_eq!(app.get(&by_link, "").await.body["status"], "verified");
 }
 
 #[tokio::test]

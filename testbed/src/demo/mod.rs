@@ -20,7 +20,7 @@ pub use self::report::Report;
 use crate::{
     anvil,
     client::{Client, Contact, NewRequest, Otp},
-    description::Description,
+    description::{Account, Description},
     mailbox::{Mail, Mailbox},
     vault::{Vault, Withdrawal},
     wallet::Wallet,
@@ -39,6 +39,19 @@ pub async fn run(description: &Description, report: &mut Report) -> Result<()> {
     let (user, spent) = path::walk(&stage, report).await?;
     report.heading("What must fail, and does")?;
     attacks::try_all(&stage, &user, &spent, report).await
+}
+
+/// A wallet for trying the page by hand: the first of the accounts, with ether in the vault. It is this chain's alone, so
+/// its key may be shown.
+///
+/// # Errors
+/// When the node does not take the deposit.
+pub async fn prepared_wallet(description: &Description) -> Result<Account> {
+    let stage = Stage::new(description)?;
+    let account = description.accounts.first().context("a stack without accounts")?;
+    let wallet = Wallet::new(account.signer()?, stage.node.clone(), description.chain_id);
+    wallet.send_ok(&stage.vault.deposit(parse_ether("5")?)).await?;
+    Ok(account.clone())
 }
 
 /// What all steps share.

@@ -30,7 +30,7 @@ const PROBLEM_TYPE: &str = "application/problem+json";
         license(name = "MIT")
     ),
     paths(
-        about::config, about::readyz, livez, openapi,
+        about::config, about::readyz, about::ticket, livez, openapi,
         auth::nonce, auth::login, auth::logout,
         contacts::list, contacts::add, contacts::confirm, contacts::remove,
         inapp::messages,

@@ -201,6 +201,7 @@ impl TestApp {
                 disposable: Disposable::default(),
             },
             session: SessionConfig { ttl: setup.session_ttl, public_urls: vec![PUBLIC_URL.parse().unwrap()] },
+            actions: Vec::new(),
             node: setup.node.clone().unwrap_or_else(|| self.anvil.node.clone()),
             wake: self.wake.clone(),
             leaving: CancellationToken::new(),

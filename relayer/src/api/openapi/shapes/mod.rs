@@ -88,6 +88,10 @@ pub struct Config {
     pub purposes: Vec<Purpose>,
     /// On which channels.
     pub channels: Vec<Channel>,
+    /// Whether verifications are paid for, on `POST /v1/otps/{id}/sponsor`.
+    pub sponsoring: bool,
+    /// What contracts do against codes, for the page: files of `page.actions`.
+    pub actions: Vec<Anything>,
     /// Whether codes are issued now.
     pub issuance: Option<Anything>,
 }

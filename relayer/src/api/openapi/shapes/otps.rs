@@ -114,12 +114,16 @@ pub struct Otp {
     pub action: Word,
     /// EIP-712's, where it has one.
     pub payload_hash: Option<Word>,
+    /// The same in words, for its owner; gone where it was erased.
+    pub authorization: Option<Authorizes>,
     /// The contract.
     pub verifier: Address,
     /// EIP-155.
     pub chain_id: u64,
     /// When it was accepted.
     pub created_at: Time,
+    /// The newest block's time, by which codes expire.
+    pub chain_time: Time,
     /// The message.
     pub delivery: Delivery,
     /// The commitment.
@@ -138,6 +142,26 @@ pub struct Otp {
     pub failure: Option<String>,
     /// For the session that made it.
     pub attempts_left: Option<u64>,
+}
+
+/// What a code authorises.
+#[derive(Serialize, ToSchema)]
+pub struct Authorizes {
+    /// The struct's name, or what else it is.
+    pub title: String,
+    /// Names and values, in order.
+    pub fields: Vec<NamedValue>,
+    /// As the request gave it, where it gave it in words.
+    pub typed: Option<TypedAction>,
+}
+
+/// A name and its value, as text.
+#[derive(Serialize, ToSchema)]
+pub struct NamedValue {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
 }
 
 /// A status and its time.
@@ -201,6 +225,26 @@ pub struct Ticket {
     pub serial: u64,
     /// The way to the batch's root.
     pub proof: Vec<Word>,
+}
+
+/// A code's ticket as the chain's logs have it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuedTicket {
+    /// What the contract asks for beside the code.
+    pub ticket: Ticket,
+    /// The batch.
+    pub root: Word,
+    /// When the code expires, in chain time.
+    pub expiry: Time,
+    /// The newest block's time.
+    pub chain_time: Time,
+    /// The contract.
+    pub verifier: Address,
+    /// EIP-155.
+    pub chain_id: u64,
+    /// `issued`, `expired`, `verified`, `consumed` or `revoked`.
+    pub status: String,
 }
 
 /// What a report did.
