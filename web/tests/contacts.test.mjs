@@ -38,7 +38,7 @@ scenario('a second contact waits until the first one approves', async ({ world, 
   await page.getByRole('button', { name: 'Send digits there' }).click();
   await page.getByLabel('Digits from the message').fill(await mailbox.confirmation(second));
   await someone.reads('once the change is approved');
-  await someone.check('Change that waits');
+  await someone.check('Change that waits', { picture: 'light' });
   const announced = await mailbox.take(someone.email, ({ text }) => /(?<!\d)\d{6}(?!\d)/.test(text));
   await page.getByLabel('Digits from the announcement').fill(/(?<!\d)\d{6}(?!\d)/.exec(announced.text)[0]);
   await page.getByText('Receives codes', { exact: true }).nth(1).waitFor();

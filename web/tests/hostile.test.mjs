@@ -12,7 +12,7 @@ scenario('a relayer whose configuration makes no sense is told in words, and ask
     await someone.open('/');
     await failure(page).waitFor();
   });
-  await someone.check('Service cannot be reached');
+  await someone.check('Service cannot be reached', { picture: 'light' });
   await page.getByRole('button', { name: 'Try again' }).click();
   await someone.sees('connect');
 });

@@ -12,14 +12,21 @@ const button = (page, name) => page.getByRole('button', { name, exact: true });
 scenario('without a wallet the page says what is missing, and finds one that comes later', async ({ person }) => {
   const someone = await person({ wallets: [] });
   await someone.sees('connect');
+  await someone.reads('no wallet that announces itself');
   await someone.check('No wallet');
+  await someone.page.evaluate(() => {
+    const info = { uuid: crypto.randomUUID(), name: 'Late Wallet', icon: '', rdns: 'test.late' };
+    const provider = { request: async () => [], on() {}, removeListener() {} };
+    dispatchEvent(new CustomEvent('eip6963:announceProvider', { detail: Object.freeze({ info, provider }) }));
+  });
+  await button(someone.page, 'Late Wallet').waitFor();
 });
 
 scenario('of two wallets the chosen one is asked, and the other never', async ({ person }) => {
   const someone = await person({ wallets: ['First Wallet', 'Second Wallet'] });
   const [first, second] = someone.wallets;
   await someone.sees('connect');
-  await someone.check('Two wallets');
+  await someone.check('Two wallets', { picture: 'light' });
   await connect(someone, second);
   await someone.sees('sign-in');
   await button(someone.page, 'Sign in').click();
@@ -35,7 +42,7 @@ scenario('the sign-in shows the very text that the wallet is asked to sign', asy
   await someone.sees('sign-in');
   const text = page.getByTestId('siwe').filter({ hasText: 'wants you to sign in' });
   await text.waitFor();
-  await someone.check('Sign in');
+  await someone.check('Sign in', { picture: 'light' });
   let signed;
   wallet.override('personal_sign', ([bytes]) => {
     signed = Buffer.from(bytes.slice(2), 'hex').toString();
@@ -58,7 +65,7 @@ scenario('a wallet on another chain is offered the switch, which can be refused'
   await connect(someone);
   const offer = page.getByTestId('wrong-chain');
   await offer.waitFor();
-  await someone.check('Another chain');
+  await someone.check('Another chain', { picture: 'light' });
   wallet.rejects('wallet_switchEthereumChain');
   await offer.getByRole('button').click();
   await alert(page, /you said no/i).waitFor();
@@ -110,7 +117,7 @@ scenario('logging out ends the session in every tab and at the relayer', async (
   const { page } = someone;
   const tab = await someone.newTab();
   await someone.sees('home', tab);
-  await someone.check('Signed in', { picture: false });
+  await someone.check('Signed in');
   const [cookie] = await someone.context.cookies();
   assert.ok(cookie.httpOnly && cookie.secure && cookie.sameSite === 'Strict', JSON.stringify(cookie));
   const out = page.waitForResponse(/\/v1\/auth\/logout$/);
@@ -140,7 +147,7 @@ scenario('a session in which nobody does anything is warned of and ends', async 
   await signIn(someone);
   await page.clock.fastForward('09:30');
   await page.getByTestId('ends-soon').waitFor();
-  await someone.check('Ends soon');
+  await someone.check('Ends soon', { picture: 'light' });
   await page.getByTestId('ends-soon').getByRole('button').click();
   await page.getByTestId('ends-soon').waitFor({ state: 'detached' });
   await page.clock.fastForward('04:00');
@@ -202,7 +209,7 @@ scenario('a wallet that announces itself with markup and a foreign picture loads
   await someone.open('/');
   await someone.sees('connect');
   assert.equal(await someone.page.locator('#pwned').count(), 0);
-  await someone.check('Wallets that make no sense', { picture: false });
+  await someone.check('Wallets that make no sense');
 });
 
 scenario('the page speaks German to whoever wants it, and keeps to it', async ({ person }) => {
@@ -212,7 +219,7 @@ scenario('the page speaks German to whoever wants it, and keeps to it', async ({
   assert.equal(await page.locator('html').getAttribute('lang'), 'de');
   await page.getByRole('button', { name: someone.wallet.info.name }).click();
   await someone.sees('sign-in');
-  await someone.check('German');
+  await someone.check('German', { picture: 'light' });
   await page.getByLabel('Sprache').selectOption('en');
   await button(page, 'Sign in').waitFor();
   await page.reload();

@@ -11,5 +11,5 @@ export function launch() {
   if (!executablePath) throw new Error('no Chromium: `make setup-test` installs it, or CHROMIUM names it');
   // Root has no sandbox for its children; what is opened here is ours alone.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  return chromium.launch({ executablePath, args, headless: true });
+  return chromium.launch({ executablePath, args, headless: true, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false });
 }

@@ -2,10 +2,11 @@
 // sideways at 320 px, at 200 % zoom, with text of twice the size, or from right to left. Where screenshots are made, its
 // picture is taken.
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+import { small } from './png.mjs';
 import { CHECKOUT } from './stack.mjs';
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -16,11 +17,11 @@ export const VIEWPORT = { width: 800, height: 900 };
 const ZOOMED = { width: 640, height: 480 };
 const NARROW = { width: 320, height: 640 };
 
-/** Checks what `page` shows now under the name of this state; its picture is light unless `dark`, and `picture` says none. */
-export async function checkState(page, name, { dark = false, picture = true } = {}) {
+/** Checks what `page` shows now under the name of this state; `picture` is `light` or `dark` where it is in the documents. */
+export async function checkState(page, name, { picture } = {}) {
   await page.emulateMedia({ colorScheme: 'light' });
   await settled(page);
-  if (SCREENSHOTS && picture) await photograph(page, name, dark);
+  if (SCREENSHOTS && picture) await photograph(page, name, picture);
   await axe(page, `${name}, light`);
   await page.emulateMedia({ colorScheme: 'dark' });
   await settled(page);
@@ -95,10 +96,11 @@ async function settled(page) {
   });
 }
 
-async function photograph(page, name, dark) {
+async function photograph(page, name, colorScheme) {
   await mkdir(SCREENSHOTS, { recursive: true });
   const path = join(SCREENSHOTS, `${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}.png`);
-  if (dark) await page.emulateMedia({ colorScheme: 'dark' });
-  await page.screenshot({ path, fullPage: true, animations: 'disabled', caret: 'hide' });
-  if (dark) await page.emulateMedia({ colorScheme: 'light' });
+  await page.emulateMedia({ colorScheme });
+  await settled(page);
+  await writeFile(path, small(await page.screenshot({ fullPage: true, animations: 'disabled', caret: 'hide' })));
+  await page.emulateMedia({ colorScheme: 'light' });
 }
