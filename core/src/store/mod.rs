@@ -66,6 +66,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// then be late each time.
 const BUSY_POLL: Duration = Duration::from_millis(1);
 const READERS: u32 = 4;
+/// What the writer's connection has of its own: no wait but that of [`begin`], and 16 MiB of pages, since ids and hashes
+/// go to all corners of their indexes, and a page that does not fit is written to the log each time it changes.
+const WRITER: &str = "PRAGMA busy_timeout = 0; PRAGMA cache_size = -16384";
 
 /// The store failed: full, locked beyond the timeout, damaged, or not there. Never "not found", which is an `Option`.
 #[derive(Debug, thiserror::Error)]
@@ -142,9 +145,8 @@ impl Store {
         migrate(&migrating).await?;
         migrating.close().await;
         // Once it is open it waits only where a transaction begins, and [`begin`] does that.
-        let impatient = pool(1).after_connect(|writer, _| {
-            Box::pin(async move { sqlx::query("PRAGMA busy_timeout = 0").execute(writer).await.map(drop) })
-        });
+        let impatient = pool(1)
+            .after_connect(|writer, _| Box::pin(async move { sqlx::raw_sql(WRITER).execute(writer).await.map(drop) }));
         let writer = impatient.connect_with(options.clone()).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
         let group = Group::start(writer.clone());
