@@ -39,15 +39,20 @@ function Waiting({ change }: { readonly change: Change }): JSX.Element {
       announce(texts.renewed);
     });
   };
+  const anew = <button type="button" class="quiet" aria-disabled={isBusy} onClick={renew}>{texts.renew}</button>;
   return (
     <li class="notice stack" data-testid="change">
       <h3>{nameOf(change)}</h3>
       <p>{texts.due(moment(change.dueAt, language), fromNow(change.dueAt, serverNow(), language))}</p>
-      {hasExpired ? <p>{texts.expired}</p> : (
-        <DigitsForm label={texts.label} hint={texts.hint} button={texts.approve} send={approve} />
+      {hasExpired ? (
+        <>
+          <p>{texts.expired}</p>
+          <div>{anew}</div>
+        </>
+      ) : (
+        <DigitsForm label={texts.label} hint={texts.hint} button={texts.approve} send={approve}>{anew}</DigitsForm>
       )}
       {error !== undefined && <p role="alert">{error}</p>}
-      <div><button type="button" class="quiet" aria-disabled={isBusy} onClick={renew}>{texts.renew}</button></div>
     </li>
   );
 }

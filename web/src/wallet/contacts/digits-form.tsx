@@ -1,5 +1,5 @@
 // Six digits of a message, and what is done with them.
-import type { JSX, TargetedSubmitEvent } from "preact";
+import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
 import { useState } from "preact/hooks";
 import { DIGITS } from "../code/digits";
 import { OtpInput } from "../code/otp-input";
@@ -13,9 +13,11 @@ interface Props {
   readonly button: string;
   /** What the digits are for; its errors are shown here. */
   readonly send: (digits: string) => Promise<void>;
+  /** What stands beside the button. */
+  readonly children?: ComponentChildren;
 }
 
-export function DigitsForm({ label, hint, button, send }: Props): JSX.Element {
+export function DigitsForm({ label, hint, button, send, children }: Props): JSX.Element {
   const [digits, setDigits] = useState("");
   const [error, setError] = useState<string>();
   const [isBusy, setBusy] = useState(false);
@@ -43,7 +45,10 @@ export function DigitsForm({ label, hint, button, send }: Props): JSX.Element {
   return (
     <form class="stack" noValidate onSubmit={onSubmit}>
       <OtpInput label={label} hint={hint} error={error} isBusy={isBusy} onChange={setDigits} onComplete={(all) => void submit(all)} />
-      <div><button type="submit" aria-disabled={isBusy}>{button}</button></div>
+      <div class="row">
+        <button type="submit" aria-disabled={isBusy}>{button}</button>
+        {children}
+      </div>
     </form>
   );
 }
