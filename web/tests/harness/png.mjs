@@ -3,9 +3,9 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-const MOST_COLOURS = 256;
+const MOST_COLOURS = 64;
 
-/** The same picture in its 256 commonest colours; 8-bit RGB and RGBA are read, as browsers write them. */
+/** The same picture in its 64 commonest colours; 8-bit RGB and RGBA are read, as browsers write them. */
 export function small(png) {
   const { width, height, channels, pixels } = decode(png);
   return encode(width, height, reduce(pixels, channels));
