@@ -1,6 +1,6 @@
 //! What both daemons agree on.
 //!
-//! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`evidence`], [`inapp`], [`secret`],
+//! Pure parts (no runtime, no store): [`code`], [`id`], [`merkle`], [`authorization`], [`evidence`], [`inapp`], [`language`], [`secret`],
 //! [`config`].
 //! Parts with effects: [`seal`] (keys), [`store`] (SQLite; all SQL lives there), [`chain`] (RPC), [`http`], [`metrics`],
 //! [`telemetry`].
@@ -19,6 +19,7 @@ pub mod failpoint;
 pub mod http;
 pub mod id;
 pub mod inapp;
+pub mod language;
 pub mod merkle;
 pub mod metrics;
 pub mod seal;

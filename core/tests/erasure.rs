@@ -7,6 +7,7 @@ use alloy::primitives::{Address, keccak256};
 use otp_core::{
     clock::now_ms,
     contact::Channel,
+    language::Language,
     store::{Binding, Challenge, Delay, NewContact, NewSession, PENDING_MS, Store},
 };
 use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
@@ -44,6 +45,8 @@ async fn account(store: &Store, n: u32) -> (Uuid, [Vec<u8>; 3]) {
         channel: Channel::Email,
         address_sealed: &address,
         address_tag: keccak256(&address).0,
+        language: None,
+        default_language: Language::English,
         expires_at_ms: now_ms() + 600_000,
         delay: Delay { now_ms: now_ms(), delay_ms: 0 },
         mail: None,

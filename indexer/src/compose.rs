@@ -46,6 +46,7 @@ impl Composer<'_> {
             id: job.message_id.clone(),
             created_at_ms: job.created_at_ms,
             expires_at_ms: job.expires_at_ms,
+            language: job.language,
             contact_id: job.contact_id,
             address: self.address(job.contact_id, &job.address_sealed)?,
             wallet: job.wallet,

@@ -18,6 +18,7 @@ pub mod heads;
 pub mod keys;
 pub mod lock;
 pub mod mail;
+pub mod phrases;
 pub mod progress;
 pub mod run;
 pub mod source;

@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, group::Outcome};
-use crate::{clock::now_ms, id::Purpose, metrics::DELIVERIES};
+use crate::{clock::now_ms, id::Purpose, language::Language, metrics::DELIVERIES};
 
 /// So many rows at most are settled by one claim: others wait for the commit.
 const MOST_DROPPED: usize = 64;
@@ -32,6 +32,8 @@ pub struct Job {
     pub seed_sealed: Vec<u8>,
     /// Over which channel.
     pub channel: String,
+    /// What it was first written in, or is to be.
+    pub language: Language,
     /// To which contact.
     pub contact_id: Uuid,
     /// The contact's sealed address.
@@ -196,7 +198,7 @@ enum Verdict {
 
 async fn next_due(write: &mut SqliteConnection) -> Result<Option<DueRow>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, attempts, created_at_ms,
+        "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, language, attempts, created_at_ms,
          expires_at_ms, state = 'sending' AS is_resumed FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1 AND lease_until_ms <= ?1
          ORDER BY due_at_ms LIMIT 1",
     )
@@ -247,6 +249,7 @@ async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -
         wallet: column::address(&person.wallet, "accounts")?,
         seed_sealed: person.seed_sealed,
         channel: row.channel.clone(),
+        language: row.language,
         contact_id: row.contact_id,
         address_sealed: person.address_sealed,
         content,
@@ -383,6 +386,8 @@ struct DueRow {
     notice_id: Option<Uuid>,
     contact_id: Uuid,
     channel: String,
+    #[sqlx(try_from = "String")]
+    language: Language,
     attempts: i64,
     created_at_ms: i64,
     expires_at_ms: i64,

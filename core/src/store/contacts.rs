@@ -18,7 +18,7 @@ use super::{
     notices::{self, Notice},
     sessions::end_all,
 };
-use crate::contact::Channel;
+use crate::{contact::Channel, language::Language};
 
 /// Wrong digits per challenge, of a contact or of a change.
 pub(super) const CHALLENGE_ATTEMPTS: i64 = 3;
@@ -38,6 +38,10 @@ pub struct NewContact<'a> {
     pub address_sealed: &'a [u8],
     /// Keyed hash of channel and normalised address.
     pub address_tag: [u8; 32],
+    /// What it is to be written to in; `None` leaves what was asked for earlier, and else the default.
+    pub language: Option<Language>,
+    /// What a contact is written to in that never asked for anything.
+    pub default_language: Language,
     /// When the digits expire, in Unix milliseconds.
     pub expires_at_ms: i64,
     /// Now, and how long a change waits.
@@ -80,6 +84,9 @@ pub struct ContactRow {
     pub channel: Channel,
     /// The address, sealed for `id`.
     pub address_sealed: Vec<u8>,
+    /// What it is written to in.
+    #[sqlx(try_from = "String")]
+    pub language: Language,
     /// Unix milliseconds.
     pub created_at_ms: i64,
     /// When its digits were right, in Unix milliseconds.
@@ -161,7 +168,7 @@ impl Store {
     /// When the store fails.
     pub async fn contacts(&self, account_id: Uuid) -> Result<Vec<ContactRow>, StoreError> {
         let rows = sqlx::query_as(
-            "SELECT id, channel, address_sealed, created_at_ms, proved_at_ms, confirmed_at_ms FROM contacts
+            "SELECT id, channel, address_sealed, language, created_at_ms, proved_at_ms, confirmed_at_ms FROM contacts
              WHERE account_id = ? AND removed_at_ms IS NULL ORDER BY id",
         )
         .bind(account_id);
@@ -312,11 +319,11 @@ impl Held {
 async fn insert(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<Held, StoreError> {
     let row = sqlx::query_as(
         "INSERT INTO contacts (id, account_id, channel, address_sealed, address_tag, created_at_ms, challenge,
-                               challenge_expires_at_ms)
-         VALUES (?, ?, ?, ?, ?, ?, 1, ?)
+                               challenge_expires_at_ms, language)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, coalesce(?8, ?9))
          ON CONFLICT (account_id, channel, address_tag) WHERE removed_at_ms IS NULL AND confirmed_at_ms IS NULL
          DO UPDATE SET challenge = challenge + 1, challenge_attempts = 0,
-             challenge_expires_at_ms = excluded.challenge_expires_at_ms
+             challenge_expires_at_ms = excluded.challenge_expires_at_ms, language = coalesce(?8, language)
          RETURNING id, proved_at_ms, allowed_at_ms, challenge, challenge_attempts, challenge_expires_at_ms",
     )
     .bind(new.id)
@@ -325,7 +332,9 @@ async fn insert(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<He
     .bind(new.address_sealed)
     .bind(new.address_tag.as_slice())
     .bind(new.delay.now_ms)
-    .bind(new.expires_at_ms);
+    .bind(new.expires_at_ms)
+    .bind(new.language.map(Language::tag))
+    .bind(new.default_language.tag());
     Ok(row.fetch_one(write).await?)
 }
 

@@ -85,7 +85,7 @@ impl Store {
     /// When the store fails.
     pub async fn enqueue_notices(&self, outbox: &Outbox) -> Result<u64, StoreError> {
         let open: Vec<NoticeRow> = sqlx::query_as(
-            "SELECT n.id, n.contact_id, c.channel, n.expires_at_ms FROM notices n JOIN contacts c ON c.id = n.contact_id
+            "SELECT n.id, n.contact_id, c.channel, c.language, n.expires_at_ms FROM notices n JOIN contacts c ON c.id = n.contact_id
              WHERE n.expires_at_ms > ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.notice_id = n.id)
              ORDER BY n.created_at_ms LIMIT 100",
         )
@@ -100,13 +100,14 @@ impl Store {
         for notice in open {
             let now = now_ms();
             added += sqlx::query(
-                "INSERT INTO deliveries (message_id, notice_id, contact_id, channel, created_at_ms, due_at_ms,
-                 expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO deliveries (message_id, notice_id, contact_id, channel, language, created_at_ms, due_at_ms,
+                 expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
             .bind(outbox.message_id(notice.id.as_bytes(), &notice.channel))
             .bind(notice.id)
             .bind(notice.contact_id)
             .bind(&notice.channel)
+            .bind(&notice.language)
             .bind(now)
             .bind(now)
             .bind(notice.expires_at_ms)
@@ -150,8 +151,8 @@ impl Store {
 
     /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
     /// no such message, or its state was final already. Who proved to be the provider is believed also of a message that
-    /// it was sent and whose acceptance we do not know of (yet): its answer is on the way, or was lost. After [`ProviderWord::Bounced`] the code may be due over another
-    /// channel: `true`.
+    /// it was sent and whose acceptance we do not know of (yet): its answer is on the way, or was lost. After
+    /// [`ProviderWord::Bounced`] the code may be due over another channel: `true`.
     ///
     /// # Errors
     /// When the store fails.
@@ -219,8 +220,8 @@ pub(super) async fn take_inapp(tx: &mut Write, message_id: &str) -> Result<bool,
 pub(super) async fn enqueue_landings(tx: &mut Write, outbox: &Outbox, landings: &[Landing]) -> Result<u64, StoreError> {
     let now = now_ms();
     let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, created_at_ms, due_at_ms,
-         expires_at_ms) ",
+        "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, language, created_at_ms,
+         due_at_ms, expires_at_ms) ",
     );
     query.push_values(landings, |mut row, landing| {
         row.push_bind(outbox.message_id(&landing.on_chain_id, &landing.channel))
@@ -228,6 +229,7 @@ pub(super) async fn enqueue_landings(tx: &mut Write, outbox: &Outbox, landings: 
             .push_bind(landing.on_chain_id.as_slice())
             .push_bind(landing.contact_id)
             .push_bind(landing.channel.as_str())
+            .push_bind(landing.language.as_str())
             .push_bind(now)
             .push_bind(outbox.depths.due_at_ms(&landing.channel, now))
             .push_bind(landing.expiry.saturating_mul(1_000));
@@ -349,7 +351,7 @@ async fn report(
 /// allows that. Its message there is one of its own, and the only one (protocol.md §7.3).
 async fn fall_back(write: &mut SqliteConnection, outbox: &Outbox, message_id: &str) -> Result<bool, StoreError> {
     let next: Option<FallbackRow> = sqlx::query_as(
-        "SELECT d.request_id, d.on_chain_id, d.expires_at_ms, c.id AS contact_id, c.channel FROM deliveries d
+        "SELECT d.request_id, d.on_chain_id, d.expires_at_ms, c.id AS contact_id, c.channel, c.language FROM deliveries d
          JOIN requests r ON r.id = d.request_id AND r.fallback = 1 AND r.locked_at_ms IS NULL
          JOIN contacts c ON c.account_id = r.account_id AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
          WHERE d.message_id = ? AND c.channel NOT IN (SELECT channel FROM deliveries WHERE on_chain_id = d.on_chain_id)
@@ -362,14 +364,15 @@ async fn fall_back(write: &mut SqliteConnection, outbox: &Outbox, message_id: &s
     let Some(next) = next else { return Ok(false) };
     let now = now_ms();
     let added = sqlx::query(
-        "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, created_at_ms, due_at_ms,
-         expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO deliveries (message_id, request_id, on_chain_id, contact_id, channel, language, created_at_ms,
+         due_at_ms, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
     .bind(outbox.message_id(&next.on_chain_id, &next.channel))
     .bind(next.request_id)
     .bind(&next.on_chain_id)
     .bind(next.contact_id)
     .bind(&next.channel)
+    .bind(&next.language)
     .bind(now)
     .bind(outbox.depths.due_at_ms(&next.channel, now))
     .bind(next.expires_at_ms)
@@ -385,6 +388,7 @@ struct FallbackRow {
     expires_at_ms: i64,
     contact_id: Uuid,
     channel: String,
+    language: String,
 }
 
 #[derive(FromRow)]
@@ -392,6 +396,7 @@ struct NoticeRow {
     id: Uuid,
     contact_id: Uuid,
     channel: String,
+    language: String,
     expires_at_ms: i64,
 }
 
@@ -404,5 +409,6 @@ pub(super) struct Landing {
     expiry: i64,
     contact_id: Uuid,
     channel: String,
+    language: String,
     pub(super) fallback: bool,
 }

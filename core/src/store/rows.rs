@@ -111,7 +111,7 @@ pub(super) async fn enqueue_codes(tx: &mut Write, outbox: &Outbox, events: &[&Ch
 /// Where codes of ours landed, of those that have these ids.
 async fn landings_of(tx: &mut Write, ids: &[B256]) -> Result<Vec<Landing>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT l.on_chain_id, l.request_id, l.expiry, r.contact_id, c.channel, r.fallback
+        "SELECT l.on_chain_id, l.request_id, l.expiry, r.contact_id, c.channel, c.language, r.fallback
          FROM issuances i CROSS JOIN landings l ON l.on_chain_id = i.on_chain_id AND l.request_id = i.request_id
          JOIN requests r ON r.id = l.request_id JOIN contacts c ON c.id = r.contact_id WHERE i.on_chain_id IN (",
     );

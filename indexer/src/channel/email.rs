@@ -16,6 +16,7 @@ use crate::{
         mime::{self, Envelope},
         smtp::Postman,
     },
+    phrases::{self, Phrases},
     progress::Progress,
 };
 
@@ -77,26 +78,32 @@ impl Email {
     }
 }
 
-fn write(message: &Message) -> Letter {
+pub(crate) fn write(message: &Message) -> Letter {
+    let phrases = phrases::of(message.language);
     match &message.words {
-        Words::Code(code) => letter::code(&CodeLetter {
-            digits: &code.digits,
-            reference: &code.reference,
-            purpose: &code.purpose,
-            wallet: message.wallet,
-            authorization: &code.authorization,
-            expiry: code.expiry,
-            link: &code.link,
-            report_link: &code.report_link,
-        }),
-        Words::Confirmation { digits } => letter::confirmation(digits, message.created_at_ms, message.expires_at_ms),
-        Words::Change(words) => change(message, words),
+        Words::Code(code) => {
+            let letter = CodeLetter {
+                digits: &code.digits,
+                reference: &code.reference,
+                purpose: &code.purpose,
+                wallet: message.wallet,
+                authorization: &code.authorization,
+                expiry: code.expiry,
+                link: &code.link,
+                report_link: &code.report_link,
+            };
+            letter::code(&letter, phrases)
+        }
+        Words::Confirmation { digits } => {
+            letter::confirmation(digits, message.created_at_ms, message.expires_at_ms, phrases)
+        }
+        Words::Change(words) => change(message, words, phrases),
     }
 }
 
-fn change(message: &Message, words: &ChangeWords) -> Letter {
-    let about = words.about.as_ref().map(|(channel, masked)| (channel.as_str(), masked.as_str()));
-    let change = Change { kind: words.kind, about, wallet: message.wallet };
+fn change(message: &Message, words: &ChangeWords, phrases: &'static Phrases) -> Letter {
+    let about = words.about.as_ref().map(|(channel, masked)| (*channel, masked.as_str()));
+    let change = Change { kind: words.kind, about, wallet: message.wallet, phrases };
     let approval = Approval { digits: &words.digits, until_ms: words.digits_until_ms };
     match words.stage {
         Stage::Announced => change.announcement(words.due_at_ms, approval, &words.cancel_link),

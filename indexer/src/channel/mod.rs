@@ -16,6 +16,7 @@ use otp_core::{
     code::{Digits, LinkToken, WebhookSecret},
     contact::Channel,
     inapp::Sealed,
+    language::Language,
     store::{ChangeKind, Stage},
 };
 use uuid::Uuid;
@@ -32,6 +33,8 @@ pub struct Message {
     pub created_at_ms: i64,
     /// When it is worth nothing any more, in Unix milliseconds: of chain time for a code.
     pub expires_at_ms: i64,
+    /// What it is written in.
+    pub language: Language,
     /// To which contact.
     pub contact_id: Uuid,
     /// The contact's address, as it was parsed at the edge.

@@ -5,10 +5,11 @@ pub mod change;
 
 use alloy::primitives::Address;
 use otp_core::{authorization::Authorization, code::Digits};
-use time::{OffsetDateTime, macros::format_description};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::plain;
+use crate::phrases::Phrases;
 
 /// The most fields that are shown.
 const FIELDS: usize = 24;
@@ -52,61 +53,69 @@ pub struct CodeLetter<'a> {
 
 /// The message with a code.
 #[must_use]
-pub fn code(letter: &CodeLetter<'_>) -> Letter {
-    let (reference, purpose) = (plain::name(letter.reference), plain::name(letter.purpose));
-    let lines = authorised(letter.authorization, letter.wallet);
-    let mut body = Body::new(&format!("Your code for {purpose}"), room(&[letter.link, letter.report_link], &lines));
+pub fn code(letter: &CodeLetter<'_>, phrases: &Phrases) -> Letter {
+    let words = &phrases.code;
+    let (reference, purpose) =
+        (plain::name(letter.reference, &phrases.style), plain::name(letter.purpose, &phrases.style));
+    let lines = authorised(letter.authorization, letter.wallet, phrases);
+    let mut body = Body::new(phrases, &(words.title)(&purpose), room(&[letter.link, letter.report_link], &lines));
     body.digits(letter.digits);
-    body.line(&format!("Reference: {reference}. The page that asked for the code shows the same one."));
-    body.heading("What it authorises");
+    body.line(&(words.reference)(&reference));
+    body.heading(words.authorises);
     body.list(&lines);
-    body.line(&format!("It expires at {}.", moment(letter.expiry)));
-    body.heading("How to use it");
-    body.line("Enter the digits where you asked for them, or open this link, which carries the whole code:");
-    body.link(letter.link, "Open the page with the whole code");
-    body.heading("If this was not you");
-    body.line("Do not enter the code, and do not open the link above: whoever asked for it holds your wallet key.");
-    body.line("Open this one instead, which locks and revokes the code and ends all sessions of your wallet:");
-    body.link(letter.report_link, "This was not me");
-    body.line("Nobody will ever ask you for these digits.");
-    body.finish(format!("Your one-time code for {purpose} (reference {reference})"))
+    body.line(&(words.expires)(&moment(letter.expiry, phrases)));
+    body.heading(words.how);
+    body.line(words.enter_or_open);
+    body.link(letter.link, words.open);
+    body.heading(phrases.if_not_you);
+    body.line(words.do_not_enter);
+    body.line(words.open_instead);
+    body.link(letter.report_link, words.not_me);
+    body.line(phrases.never_asked);
+    body.finish((words.subject)(&purpose, &reference))
 }
 
 /// The message that confirms a contact; both times in Unix milliseconds.
 #[must_use]
-pub fn confirmation(digits: &Digits, from_ms: i64, until_ms: i64) -> Letter {
+pub fn confirmation(digits: &Digits, from_ms: i64, until_ms: i64, phrases: &Phrases) -> Letter {
+    let words = &phrases.confirmation;
     let minutes = until_ms.saturating_sub(from_ms).max(0).unsigned_abs().div_ceil(60_000);
-    let until = moment(until_ms.max(0).unsigned_abs() / 1_000);
-    let mut body = Body::new("Confirm this address", 0);
+    let until = moment(until_ms.max(0).unsigned_abs() / 1_000, phrases);
+    let mut body = Body::new(phrases, words.title, 0);
     body.digits(digits);
-    body.line("Enter the digits where you added this address. One-time codes for your wallet will then come here.");
-    body.line(&format!("They are valid for {minutes} minutes, until {until}."));
-    body.heading("If this was not you");
-    body.line("Do not pass the digits on to anybody: somebody has entered your address by mistake or to deceive you.");
-    body.finish("Confirm your address for one-time codes".to_owned())
+    body.line(words.enter);
+    body.line(&(words.valid)(minutes, &until));
+    body.heading(phrases.if_not_you);
+    body.line(words.not_you);
+    body.finish(words.subject.to_owned())
 }
 
 /// Names and values, a line each.
-fn authorised(authorization: &Authorization, wallet: Address) -> Vec<(String, String)> {
+fn authorised(authorization: &Authorization, wallet: Address, phrases: &Phrases) -> Vec<(String, String)> {
+    let (names, style) = (&phrases.names, &phrases.style);
     let mut lines = Vec::new();
     match authorization.consumer {
         Some(consumer) => {
-            lines.push(("Action".to_owned(), plain::value(&authorization.title)));
+            lines.push((names.action.to_owned(), plain::value(&authorization.title, style)));
             let fields = authorization.fields.iter().take(FIELDS);
-            lines.extend(fields.map(|(name, value)| (format!("- {}", plain::name(name)), plain::value(value))));
+            lines.extend(
+                fields.map(|(name, value)| (format!("- {}", plain::name(name, style)), plain::value(value, style))),
+            );
             let left_out = authorization.fields.len().saturating_sub(FIELDS);
             if left_out > 0 {
-                lines.push(("- and".to_owned(), format!("{left_out} more fields that this message has no room for")));
+                lines.push((format!("- {}", names.and), (names.more_fields)(left_out)));
             }
-            lines.push(("Contract".to_owned(), plain::own(&consumer.to_checksum(None))));
+            lines.push((names.contract.to_owned(), plain::own(&consumer.to_checksum(None), style)));
         }
-        // Nobody but us writes these: a sign-in names its origin.
+        // Nobody but us writes these: a sign-in names its origin, a blind action its hash.
         None => {
-            lines.push(("Action".to_owned(), plain::own(&authorization.title)));
-            lines.extend(authorization.fields.iter().map(|(name, value)| (plain::own(name), plain::own(value))));
+            let is_sign_in = authorization.payload_hash.is_some();
+            let (title, name) = if is_sign_in { names.sign_in } else { names.blind };
+            lines.push((names.action.to_owned(), title.to_owned()));
+            lines.extend(authorization.fields.iter().map(|(_, value)| (name.to_owned(), plain::own(value, style))));
         }
     }
-    lines.push(("Wallet".to_owned(), plain::own(&wallet.to_checksum(None))));
+    lines.push((names.wallet.to_owned(), plain::own(&wallet.to_checksum(None), style)));
     lines
 }
 
@@ -116,14 +125,10 @@ fn room(links: &[&str], lines: &[(String, String)]) -> usize {
         + lines.iter().map(|(name, value)| name.len() + value.len() + LINE).sum::<usize>()
 }
 
-/// `02:31:07 UTC on 22 November 2026`
-fn moment(unix_s: u64) -> String {
-    let format = format_description!("[hour]:[minute]:[second] UTC on [day padding:none] [month repr:long] [year]");
-    i64::try_from(unix_s)
-        .ok()
-        .and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok())
-        .and_then(|moment| moment.format(format).ok())
-        .unwrap_or_else(|| "an unknown time".to_owned())
+/// Unix seconds, as a person reads them.
+fn moment(unix_s: u64, phrases: &Phrases) -> String {
+    let moment = i64::try_from(unix_s).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
+    moment.map_or_else(|| phrases.unknown_moment.to_owned(), phrases.moment)
 }
 
 /// Text and HTML, written side by side.
@@ -134,15 +139,18 @@ struct Body {
 
 impl Body {
     /// `room`: for link and list, see [`room`].
-    fn new(title: &str, room: usize) -> Self {
+    fn new(phrases: &Phrases, title: &str, room: usize) -> Self {
         // Room for the whole letter, so that the digits are not left behind in a buffer that was outgrown.
         let mut text = Zeroizing::new(String::with_capacity(WORDS + room));
         let mut html = Zeroizing::new(String::with_capacity(WORDS + ESCAPED * room));
         text.push_str(title);
         text.push('\n');
         let title = plain::html(title);
-        html.push_str("<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>");
-        html.push_str(&title);
+        for part in
+            ["<!doctype html>\n<html lang=\"", phrases.tag, "\">\n<head><meta charset=\"utf-8\"><title>", &title]
+        {
+            html.push_str(part);
+        }
         html.push_str(
             "</title></head>\n<body style=\"font-family: sans-serif; font-size: 16px; max-width: 36em\">\n<h1>",
         );

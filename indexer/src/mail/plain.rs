@@ -8,6 +8,15 @@ const RUN: usize = 4;
 /// The longest port: still no code.
 const PORT: usize = 5;
 
+/// How a language writes numbers, and what it says of a value that was cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Between groups of three digits. It is ASCII, and none that this language writes before decimals.
+    pub thousands: char,
+    /// How many characters there are in all.
+    pub in_all: fn(&str) -> String,
+}
+
 /// Whether six or more digits, of any script, stand in a row or look as if they did.
 #[must_use]
 pub fn has_six_digits(text: &str) -> bool {
@@ -35,35 +44,35 @@ const fn separates(c: char) -> bool {
 
 /// A value as a requester gave it. Numbers are grouped by thousands and hex by fours; everything else stands in quotes.
 #[must_use]
-pub fn value(text: &str) -> String {
+pub fn value(text: &str, style: &Style) -> String {
     let cleaned = clean(text);
     let shown: String = cleaned.chars().take(MOST).collect();
     let digits = shown.strip_prefix('-').unwrap_or(&shown);
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     let mut result = match shown.as_str() {
         "true" | "false" => shown,
-        number if is_number => group(number),
-        word if is_hex(word) => group(word),
-        other => format!("\"{}\"", group(&defang(other))),
+        number if is_number => group(number, style),
+        word if is_hex(word) => group(word, style),
+        other => format!("\"{}\"", group(&defang(other), style)),
     };
     let length = cleaned.chars().count();
     if length > MOST {
-        result.push_str(&format!(" ... ({} characters in all)", thousands(&length.to_string())));
+        result.push_str(&format!(" ... {}", (style.in_all)(&thousands(&length.to_string(), style))));
     }
     result
 }
 
 /// A name that a requester gave (of a struct or a field), or any short text of ours that carries digits.
 #[must_use]
-pub fn name(text: &str) -> String {
+pub fn name(text: &str, style: &Style) -> String {
     let shown: String = clean(text).chars().take(64).collect();
-    group(&defang(&shown))
+    group(&defang(&shown), style)
 }
 
 /// Text of ours that is no requester's: only its runs of digits are broken.
 #[must_use]
-pub fn own(text: &str) -> String {
-    group(&clean(text))
+pub fn own(text: &str, style: &Style) -> String {
+    group(&clean(text), style)
 }
 
 /// Escapes text for an HTML element or a quoted attribute.
@@ -139,7 +148,7 @@ fn is_hex(word: &str) -> bool {
 
 /// Breaks every long run of digits: `1,000,000`, `0x1234 5678`, and `1234 56` inside any other word. What follows a colon
 /// or stands in a URL is no amount, and is left as it is where it is no longer than a port.
-fn group(text: &str) -> String {
+fn group(text: &str, style: &Style) -> String {
     let mut result = String::with_capacity(text.len() * 5 / 4);
     let mut rest = text;
     let (mut before, mut run) = (' ', 0);
@@ -156,7 +165,7 @@ fn group(text: &str) -> String {
             result.push_str(word);
             run = word.len();
         } else if alone && is_digits {
-            result.push_str(&thousands(word));
+            result.push_str(&thousands(word, style));
         } else if is_hex(word) {
             result.push_str("0x");
             result.push_str(&word.as_bytes()[2..].chunks(4).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" "));
@@ -170,11 +179,11 @@ fn group(text: &str) -> String {
     result
 }
 
-fn thousands(digits: &str) -> String {
+fn thousands(digits: &str, style: &Style) -> String {
     let mut result = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (i, c) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            result.push(',');
+            result.push(style.thousands);
         }
         result.push(c);
     }
@@ -197,6 +206,27 @@ fn push_broken(result: &mut String, word: &str, mut run: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phrases;
+
+    fn value(text: &str) -> String {
+        super::value(text, &phrases::of(otp_core::language::Language::English).style)
+    }
+
+    fn name(text: &str) -> String {
+        super::name(text, &phrases::of(otp_core::language::Language::English).style)
+    }
+
+    fn own(text: &str) -> String {
+        super::own(text, &phrases::of(otp_core::language::Language::English).style)
+    }
+
+    #[test]
+    fn a_german_number_has_no_comma_that_would_begin_its_decimals() {
+        let style = &phrases::of(otp_core::language::Language::German).style;
+        assert_eq!(super::value("1000000", style), "1 000 000");
+        assert!(!has_six_digits(&super::value("482913", style)));
+        assert!(super::value(&"a".repeat(1234), style).ends_with("(1 234 Zeichen insgesamt)"));
+    }
 
     #[test]
     fn numbers_and_hex_are_grouped_so_that_a_person_can_compare_them() {

@@ -21,6 +21,7 @@ mod finality;
 mod harness;
 mod heads;
 mod inapp;
+mod languages;
 mod node_faults;
 mod process;
 mod ranges;

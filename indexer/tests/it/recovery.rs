@@ -24,7 +24,7 @@ async fn indexer(world: &World, command: &'static str) -> bool {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-fn sql(world: &World, statement: &str) {
+pub(crate) fn sql(world: &World, statement: &str) {
     let script = "import sqlite3, sys\nd = sqlite3.connect(sys.argv[1])\nd.executescript(sys.argv[2])";
     let database = world.folder.path().join("otp.db");
     assert!(Command::new("python3").args(["-c", script]).arg(database).arg(statement).status().unwrap().success());

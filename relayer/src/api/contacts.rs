@@ -11,6 +11,7 @@ use otp_core::{
     code::WebhookSecret,
     contact::{self, Channel, Contact, network},
     http::{Body, Problem, answer},
+    language::Language,
     metrics,
     seal::SealError,
     store::{Challenge, Confirmation, ContactRow, Delay, NewContact, Removal},
@@ -31,6 +32,7 @@ const HTTPS: u16 = 443;
 pub(super) struct AddContact {
     channel: String,
     address: String,
+    language: Option<String>,
 }
 
 /// `GET /v1/contacts`
@@ -61,6 +63,7 @@ pub(super) async fn add(
     Body(body): Body<AddContact>,
 ) -> Result<Response, Problem> {
     app.limits.contact_mail(&app.store, session.account_id, ip).await?;
+    let language = language(&app, body.language.as_deref())?;
     let contact = parse(&app, body).await?;
     let id = Uuid::now_v7();
     let delay = app.delay();
@@ -71,6 +74,8 @@ pub(super) async fn add(
         channel: contact.channel(),
         address_sealed: &app.keyring.seal("contact", id, contact.expose().as_bytes())?,
         address_tag: app.keyring.tag("contact-lookup", &lookup(&contact)),
+        language,
+        default_language: app.contacts.language,
         expires_at_ms: delay.now_ms.saturating_add(ttl_ms),
         delay,
         mail: app.limits.mail(contact.limit_key().as_bytes()),
@@ -96,6 +101,12 @@ pub(super) async fn add(
         }
         Challenge::Closed => Err(changes::closed()),
     }
+}
+
+/// What a contact asks to be written to in; the default where messages are not written in that.
+fn language(app: &App, tag: Option<&str>) -> Result<Option<Language>, Problem> {
+    let asked = tag.map(Language::lookup).transpose().map_err(|e| invalid(format!("language: {e}")))?;
+    Ok(asked.map(|language| language.unwrap_or(app.contacts.language)))
 }
 
 /// The address in its one form, where it can be a contact here.
@@ -238,6 +249,7 @@ fn shown(app: &App, row: &ContactRow) -> Result<Value, Problem> {
         "contactId": row.id,
         "channel": row.channel.as_str(),
         "masked": masked(app, row.channel, row.id, &row.address_sealed)?,
+        "language": row.language.tag(),
         "proved": row.proved_at_ms.is_some(),
         "confirmed": row.confirmed_at_ms.is_some(),
         "createdAt": rfc3339_ms(row.created_at_ms),

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use otp_core::{
     config::Reader,
     contact::{Channel, Disposable},
+    language::Language,
 };
 
 /// `contacts.*`
@@ -16,6 +17,8 @@ pub struct ContactsConfig {
     pub change_delay: Duration,
     /// `contacts.disposable_domains_file`, added to the compiled-in list.
     pub disposable: Disposable,
+    /// `contacts.language`: what contacts are written to in that ask for nothing else.
+    pub language: Language,
 }
 
 pub(super) fn read(reader: &mut Reader) -> Option<ContactsConfig> {
@@ -29,5 +32,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<ContactsConfig> {
             None
         }
     };
-    Some(ContactsConfig { channels: channels?, change_delay: change_delay?, disposable: disposable? })
+    let language = reader.or("contacts.language", "en");
+    let (channels, change_delay) = (channels?, change_delay?);
+    Some(ContactsConfig { channels, change_delay, disposable: disposable?, language: language? })
 }

@@ -6,6 +6,7 @@ use futures_util::future::{join, join_all};
 use otp_core::{
     clock::now_ms,
     contact::Channel,
+    language::Language,
     store::{Confirmation, Delay, NewContact},
 };
 use serde_json::json;
@@ -23,6 +24,8 @@ async fn add_earlier(app: &TestApp, person: &Person, address: &str, ago_ms: i64)
         channel: Channel::Email,
         address_sealed: &app.keyring.seal("contact", id, address.as_bytes()).unwrap(),
         address_tag: app.keyring.tag("contact-lookup", format!("email\0{address}").as_bytes()),
+        language: None,
+        default_language: Language::English,
         expires_at_ms: now_ms + 600_000,
         delay: Delay { now_ms, delay_ms: 259_200_000 },
         mail: None,
@@ -48,6 +51,44 @@ async fn the_first_contact_is_confirmed_by_its_digits_and_shown_masked() {
     assert_eq!(list.body["contacts"].as_array().unwrap().len(), 1);
     assert_eq!(list.body["contacts"][0]["confirmed"], true);
     assert!(!list.body.to_string().contains("example"), "{}", list.body);
+}
+
+#[tokio::test]
+async fn a_contact_is_written_to_in_the_language_that_it_asks_for_until_it_is_confirmed() {
+    let app = TestApp::new().await;
+    let person = app.stranger().await;
+    let body = json!({ "channel": "email", "address": "alice@example.com", "language": "de-AT" });
+    let added = app.post("/v1/contacts", &person.token, &body).await;
+    assert_eq!(added.status, 202, "{}", added.body);
+    for bad in [json!("d"), json!("de_AT"), json!(""), json!("de-".repeat(20)), json!(7), json!(["de"])] {
+        let body = json!({ "channel": "email", "address": "alice@example.com", "language": bad });
+        assert_eq!(app.post("/v1/contacts", &person.token, &body).await.status, 400, "{body}");
+    }
+    let contact = added.body["contactId"].as_str().unwrap().parse().unwrap();
+    let digits = app.contact_digits(&person, contact, 1).await;
+    assert_eq!(app.confirm(&person, contact, &digits).await.body["language"], "de");
+
+    // Who has the wallet key alone adds the address once more, and changes nothing of the one that codes go to.
+    let body = json!({ "channel": "email", "address": "alice@example.com", "language": "en" });
+    assert_eq!(app.post("/v1/contacts", &person.token, &body).await.status, 202);
+    let list = app.get("/v1/contacts", &person.token).await;
+    let confirmed = list.body["contacts"].as_array().unwrap().iter().find(|row| row["confirmed"] == true).unwrap();
+    assert_eq!(confirmed["language"], "de");
+}
+
+#[tokio::test]
+async fn without_a_language_or_with_one_that_is_not_written_it_is_the_operators() {
+    let app = TestApp::new().await;
+    for (asked, written) in [(None, "en"), (Some("fr-CA"), "en"), (Some("DE"), "de")] {
+        let person = app.stranger().await;
+        let mut body = json!({ "channel": "email", "address": "alice@example.com" });
+        if let Some(asked) = asked {
+            body["language"] = asked.into();
+        }
+        assert_eq!(app.post("/v1/contacts", &person.token, &body).await.status, 202);
+        let list = app.get("/v1/contacts", &person.token).await;
+        assert_eq!(list.body["contacts"][0]["language"], written, "{asked:?}");
+    }
 }
 
 #[tokio::test]

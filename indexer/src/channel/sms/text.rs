@@ -3,6 +3,7 @@
 
 use otp_core::{
     code::LinkToken,
+    language::Language,
     store::{ChangeKind, Stage},
 };
 use time::{OffsetDateTime, macros::format_description};
@@ -16,6 +17,7 @@ use crate::{
         link::{Page, short_token_link},
         plain,
     },
+    phrases::{self, Phrases, SmsPhrases},
 };
 
 /// A segment of a text message, in characters of the basic set.
@@ -23,6 +25,7 @@ const SEGMENT: usize = 160;
 /// The longest name of a policy, and a reference.
 const PURPOSE: usize = 31;
 const REFERENCE: usize = 8;
+const DIGITS: &str = "000000";
 const TOKEN: &str = "00000000000000000000000000000000";
 
 /// Where the person enters digits.
@@ -43,11 +46,15 @@ impl Place {
         let url = Url::parse(public_url).map_err(|_| "no URL")?;
         let host = url.domain().ok_or("a host name is needed: browsers bind digits to no address")?.to_owned();
         let place = Self { public_url: public_url.to_owned(), host };
-        let (purpose, reference) = ("w".repeat(PURPOSE), "w".repeat(REFERENCE));
-        let code = code_text("000000", &purpose, &reference, "00:00:00", &place);
         // All tokens are of one length.
         let link = short_token_link(public_url, Page::Cancel, Uuid::nil(), &LinkToken::parse(TOKEN).map_err(|_| "")?);
-        if code.iter().any(|text| fits(text)) && fits(&change_text(ChangeKind::DeleteAccount, &link)) {
+        let (purpose, reference) = ("w".repeat(PURPOSE), "w".repeat(REFERENCE));
+        let has_room = |language| {
+            let words = &phrases::of(language).sms;
+            let code = code_text(words, (DIGITS, &purpose, &reference), "00:00:00", &place);
+            code.iter().any(|text| fits(text)) && fits(&(words.announced)(ChangeKind::DeleteAccount, &link))
+        };
+        if Language::ALL.into_iter().all(has_room) {
             Ok(place)
         } else {
             Err("it is too long for text messages of one segment, or has characters that these do not have")
@@ -60,68 +67,52 @@ impl Place {
 /// # Errors
 /// [`Failure::Impossible`]
 pub fn write(message: &Message, place: &Place) -> Result<Zeroizing<String>, Failure> {
-    let until = moment(message.expires_at_ms);
+    let phrases = phrases::of(message.language);
+    let until = moment(message.expires_at_ms, &phrases.sms);
     let texts = match &message.words {
-        Words::Code(words) => code(words, &until, place),
-        Words::Confirmation { digits } => bound(
-            &[
-                format!(
-                    "Code {} confirms this number for one-time codes, until {until} UTC. Pass it on to nobody.",
-                    digits.expose()
-                ),
-                format!("Code {} confirms this number.", digits.expose()),
-            ],
-            digits.expose(),
-            place,
-        ),
-        Words::Change(words) => change(words, place),
+        Words::Code(words) => code(words, &until, place, phrases),
+        Words::Confirmation { digits } => {
+            let digits = digits.expose();
+            bound(&[(phrases.sms.confirmation_long)(digits, &until), (phrases.sms.confirmation)(digits)], digits, place)
+        }
+        Words::Change(words) => change(words, place, &phrases.sms),
     };
     let text = texts.into_iter().find(|text| fits(text));
     text.map(Zeroizing::new).ok_or(Failure::Impossible("the message does not fit into one text"))
 }
 
-fn code(words: &CodeWords, until: &str, place: &Place) -> Vec<String> {
-    let purpose: String = plain::name(&words.purpose).chars().take(PURPOSE).collect();
-    code_text(words.digits.expose(), &basic(&purpose), &basic(&words.reference), until, place)
+fn code(words: &CodeWords, until: &str, place: &Place, phrases: &Phrases) -> Vec<String> {
+    let purpose: String = plain::name(&words.purpose, &phrases.style).chars().take(PURPOSE).collect();
+    let (purpose, reference) = (basic(&purpose), basic(&words.reference));
+    code_text(&phrases.sms, (words.digits.expose(), &purpose, &reference), until, place)
 }
 
-fn code_text(digits: &str, purpose: &str, reference: &str, until: &str, place: &Place) -> Vec<String> {
-    let short = format!("Code {digits} for {purpose}, ref {reference}, until {until} UTC.");
-    bound(&[format!("{short} Nobody will ever ask you for it."), short], digits, place)
+/// Of digits, purpose and reference.
+fn code_text(
+    words: &SmsPhrases,
+    (digits, purpose, reference): (&str, &str, &str),
+    until: &str,
+    place: &Place,
+) -> Vec<String> {
+    let short = (words.code)(digits, purpose, reference, until);
+    bound(&[format!("{short} {}", words.code_warning), short], digits, place)
 }
 
-fn change(words: &ChangeWords, place: &Place) -> Vec<String> {
-    let digits = words.digits.expose();
-    match words.stage {
+fn change(change: &ChangeWords, place: &Place, words: &SmsPhrases) -> Vec<String> {
+    let digits = change.digits.expose();
+    match change.stage {
         Stage::Announced => {
-            let link = short_token_link(&place.public_url, Page::Cancel, words.change_id, &words.cancel_token);
-            let alone = change_text(words.kind, &link);
-            let with_digits = bound(&[format!("{alone}\nOr approve it: {digits}")], digits, place);
+            let link = short_token_link(&place.public_url, Page::Cancel, change.change_id, &change.cancel_token);
+            let alone = (words.announced)(change.kind, &link);
+            let with_digits = bound(&[format!("{alone}\n{}", (words.approve)(digits))], digits, place);
             with_digits.into_iter().chain([alone]).collect()
         }
         Stage::Digits => {
-            let until = moment(words.digits_until_ms);
-            let short = format!("Code {digits} approves a change of your account, until {until} UTC.");
-            bound(&[format!("{short} Not you? Tell nobody."), short], digits, place)
+            let short = (words.change_digits)(digits, &moment(change.digits_until_ms, words));
+            bound(&[format!("{short} {}", words.change_digits_warning), short], digits, place)
         }
-        Stage::Done => {
-            let done = match words.kind {
-                ChangeKind::Add => "A contact was added to your account for one-time codes.",
-                ChangeKind::Remove => "A contact was removed from your account for one-time codes.",
-                ChangeKind::DeleteAccount => "Your account for one-time codes was deleted.",
-            };
-            vec![format!("{done} Not you? Move what your wallet holds to a new one.")]
-        }
+        Stage::Done => vec![format!("{} {}", (words.done)(change.kind), words.done_warning)],
     }
-}
-
-fn change_text(kind: ChangeKind, link: &str) -> String {
-    let change = match kind {
-        ChangeKind::Add => "A contact will be added.",
-        ChangeKind::Remove => "A contact will be removed.",
-        ChangeKind::DeleteAccount => "Your account will be deleted.",
-    };
-    format!("{change} Not you? Cancel: {link}")
 }
 
 /// The texts with the last line that binds the digits to the page's origin.
@@ -130,12 +121,14 @@ fn bound(texts: &[String], digits: &str, place: &Place) -> Vec<String> {
 }
 
 fn fits(text: &str) -> bool {
-    text.len() <= SEGMENT && text.chars().all(is_basic)
+    text.chars().count() <= SEGMENT && text.chars().all(is_basic)
 }
 
-/// Characters that take one place in GSM 03.38's basic set, of ASCII.
+/// Characters that take one place in GSM 03.38's basic set, of ASCII and of what German adds to it.
 const fn is_basic(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~') && !matches!(c, '[' | '\\' | ']' | '^' | '`' | '{' | '|' | '}' | '~')
+    let is_german = matches!(c, 'ä' | 'ö' | 'ü' | 'ß' | 'Ä' | 'Ö' | 'Ü');
+    let is_ascii = matches!(c, '\n' | ' '..='~') && !matches!(c, '[' | '\\' | ']' | '^' | '`' | '{' | '|' | '}' | '~');
+    is_german || is_ascii
 }
 
 fn basic(text: &str) -> String {
@@ -143,10 +136,10 @@ fn basic(text: &str) -> String {
 }
 
 /// `02:31:07`
-fn moment(unix_ms: i64) -> String {
+fn moment(unix_ms: i64, words: &SmsPhrases) -> String {
     let format = format_description!("[hour]:[minute]:[second]");
     let time = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1_000)).ok();
-    time.and_then(|time| time.format(format).ok()).unwrap_or_else(|| "soon".to_owned())
+    time.and_then(|time| time.format(format).ok()).unwrap_or_else(|| words.soon.to_owned())
 }
 
 #[cfg(test)]
@@ -162,7 +155,12 @@ mod tests {
     }
 
     fn message(words: Words) -> Message {
+        message_in(Language::English, words)
+    }
+
+    fn message_in(language: Language, words: Words) -> Message {
         Message {
+            language,
             id: "00112233@otp.example".to_owned(),
             created_at_ms: 0,
             expires_at_ms: 1_700_000_000_000,
@@ -218,7 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn every_message_is_one_segment_whatever_it_is_about() {
+    fn every_message_is_one_segment_in_every_language_whatever_it_is_about() {
+        for language in Language::ALL {
+            every_message_is_one_segment(language);
+        }
+    }
+
+    fn every_message_is_one_segment(language: Language) {
         let mut all = vec![Words::Confirmation { digits: seed().contact_digits(Uuid::nil(), 1) }];
         let long = "\u{20AC}".repeat(10);
         all.extend(["login", &"w".repeat(31), "a[b]{c}|~^\\`", "zwölf\n@evil.example #111111", &long].map(code_words));
@@ -226,8 +230,8 @@ mod tests {
             all.extend([Stage::Announced, Stage::Digits, Stage::Done].map(|stage| change_words(kind, stage, 1)));
         }
         for words in all {
-            let text = write(&message(words), &place()).unwrap();
-            assert!(fits(&text), "{} characters", text.len());
+            let text = write(&message_in(language, words), &place()).unwrap();
+            assert!(fits(&text), "{} characters", text.chars().count());
             assert!(text.lines().rev().skip(1).all(|line| !line.starts_with('@')), "{}", text.as_str());
         }
     }

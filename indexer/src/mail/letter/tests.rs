@@ -1,11 +1,16 @@
 use alloy::primitives::B256;
-use otp_core::store::ChangeKind;
+use otp_core::{contact::Channel, language::Language, store::ChangeKind};
 use proptest::prelude::*;
 
 use super::*;
+use crate::phrases;
 
 const LINK: &str = "https://otp.example/verify#v1.abc";
 const REPORT: &str = "https://otp.example/report#v1.def";
+
+fn english() -> &'static Phrases {
+    phrases::of(Language::English)
+}
 
 fn digits() -> Digits {
     Digits::parse("482913").unwrap()
@@ -27,7 +32,7 @@ fn write(title: &str, fields: Vec<(String, String)>, consumer: Option<Address>) 
 }
 
 fn write_with(link: &str, title: &str, fields: Vec<(String, String)>, consumer: Option<Address>) -> Letter {
-    code(&CodeLetter {
+    let letter = CodeLetter {
         digits: &digits(),
         reference: "KXQ-7RT",
         purpose: "withdraw",
@@ -36,7 +41,8 @@ fn write_with(link: &str, title: &str, fields: Vec<(String, String)>, consumer: 
         expiry: 1_795_314_667,
         link,
         report_link: REPORT,
-    })
+    };
+    code(&letter, english())
 }
 
 /// Every maximal run of six or more numeric characters, as it looks without the marks and dots between them.
@@ -77,7 +83,7 @@ fn the_letter_tells_everything_and_has_one_run_of_six_digits() {
 
 #[test]
 fn the_confirmation_has_its_digits_no_link_and_says_how_long_they_live() {
-    let letter = confirmation(&digits(), 1_795_314_067_400, 1_795_314_667_000);
+    let letter = confirmation(&digits(), 1_795_314_067_400, 1_795_314_667_000, english());
     for body in [&letter.text, &letter.html] {
         assert_eq!(runs(body), ["482913"]);
         assert!(body.contains("valid for 10 minutes, until 02:31:07 UTC on 22 November 2026") && !body.contains("://"));
@@ -91,12 +97,12 @@ fn letters_about_changes_have_one_run_of_digits_at_most_and_one_link_where_it_ca
     let approval = change::Approval { digits: &digits, until_ms: 1_795_314_667_000 };
     let due_at_ms = 1_795_573_867_000;
     for (kind, about) in [
-        (ChangeKind::Add, Some(("email", "4***@8***.com"))),
-        (ChangeKind::Remove, Some(("sms", "+49***56"))),
+        (ChangeKind::Add, Some((Channel::Email, "4***@8***.com"))),
+        (ChangeKind::Remove, Some((Channel::Sms, "+49***56"))),
         (ChangeKind::DeleteAccount, None),
     ] {
         let wallet = "0x1234567890123456789012345678901234567890".parse().unwrap();
-        let change = change::Change { kind, about, wallet };
+        let change = change::Change { kind, about, wallet, phrases: english() };
         let announced = change.announcement(due_at_ms, approval, link);
         for part in ["02:31:07 UTC on 25 November 2026", "valid until 02:31:07 UTC on 22 November 2026", link] {
             assert!(announced.text.contains(part) && announced.html.contains(&plain::html(part)), "{part}");
@@ -126,7 +132,7 @@ fn no_letter_outgrows_the_buffer_that_its_digits_were_written_to() {
         for consumer in [None, Some(Address::repeat_byte(1))] {
             let letter = write_with(&link, "Many", fields.clone(), consumer);
             let authorization = authorization("Many", fields.clone(), consumer);
-            let room = room(&[&link, REPORT], &authorised(&authorization, Address::repeat_byte(0x12)));
+            let room = room(&[&link, REPORT], &authorised(&authorization, Address::repeat_byte(0x12), english()));
             assert_eq!(letter.text.capacity(), WORDS + room);
             assert_eq!(letter.html.capacity(), WORDS + ESCAPED * room);
         }

@@ -43,6 +43,7 @@ use otp_core::{
         proxy,
     },
     id::{self, Slot, leaf},
+    language::Language,
     merkle::Tree,
     seal::{KeyWrapper, Keyring},
     store::{
@@ -247,6 +248,11 @@ impl World {
 
     /// Signs a new wallet in, with a contact that is not confirmed yet.
     pub(crate) async fn person_at(&self, channel: Channel, address: &str) -> Person {
+        self.person_in(None, channel, address).await
+    }
+
+    /// The same, to be written to in this language.
+    pub(crate) async fn person_in(&self, language: Option<Language>, channel: Channel, address: &str) -> Person {
         let (account_id, contact_id, session_id) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
         let (seed, wallet) = (Seed::generate().unwrap(), Address::from_slice(&keccak256(account_id)[..20]));
         let now = now_ms();
@@ -263,7 +269,7 @@ impl World {
             expires_at_ms: now + 900_000,
         };
         assert_eq!(self.store.start_session(&session).await.unwrap(), Some(account_id));
-        assert!(self.contact(account_id, contact_id, channel, address).await.is_none());
+        assert!(self.contact_in(language, account_id, contact_id, (channel, address)).await.is_none());
         Person { wallet, address: address.to_owned(), account_id, contact_id, session_id, seed }
     }
 
@@ -275,6 +281,17 @@ impl World {
         channel: Channel,
         address: &str,
     ) -> Option<ChangeRow> {
+        self.contact_in(None, account_id, contact_id, (channel, address)).await
+    }
+
+    /// The same, to be written to in this language.
+    pub(crate) async fn contact_in(
+        &self,
+        language: Option<Language>,
+        account_id: Uuid,
+        contact_id: Uuid,
+        (channel, address): (Channel, &str),
+    ) -> Option<ChangeRow> {
         let now = now_ms();
         let contact = NewContact {
             id: contact_id,
@@ -282,6 +299,8 @@ impl World {
             channel,
             address_sealed: &self.keyring.seal("contact", contact_id, address.as_bytes()).unwrap(),
             address_tag: self.keyring.tag("contact", address.as_bytes()),
+            language,
+            default_language: Language::English,
             expires_at_ms: now + 600_000,
             delay: Delay { now_ms: now, delay_ms: 259_200_000 },
             mail: None,

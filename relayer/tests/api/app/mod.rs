@@ -196,6 +196,7 @@ impl TestApp {
             },
             limits: setup.limits.clone(),
             contacts: ContactsConfig {
+                language: otp_core::language::Language::English,
                 channels: setup.channels.clone(),
                 change_delay: setup.change_delay,
                 disposable: Disposable::default(),

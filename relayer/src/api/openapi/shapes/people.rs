@@ -57,6 +57,8 @@ pub struct Contact {
     pub channel: Channel,
     /// The address as it may be shown.
     pub masked: String,
+    /// What it is written to in: `en` or `de`.
+    pub language: String,
     /// Whether its owner has shown digits sent to it.
     pub proved: bool,
     /// Whether codes go to it.
@@ -75,6 +77,8 @@ pub struct ProvedContact {
     pub channel: Channel,
     /// The address as it may be shown.
     pub masked: String,
+    /// What it is written to in: `en` or `de`.
+    pub language: String,
     /// Whether its owner has shown digits sent to it.
     pub proved: bool,
     /// Whether codes go to it.
@@ -92,6 +96,9 @@ pub struct NewContact {
     pub channel: Channel,
     /// An e-mail address, a telephone number (E.164), an https URL or an X25519 public key.
     pub address: String,
+    /// What it is to be written to in: a language tag (BCP 47), such as `de` or `en-GB`. What was asked for earlier stays
+    /// where it is absent; where messages are not written in it, they are in the operator's language.
+    pub language: Option<String>,
 }
 
 /// A contact that digits were sent to.
