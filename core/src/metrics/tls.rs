@@ -10,13 +10,16 @@ use super::TLS_ERRORS;
 pub fn note_tls_error(provider: &'static str, error: &(dyn Error + 'static)) {
     let mut next = Some(error);
     while let Some(error) = next {
-        // An I/O error holds what it wraps beside its source.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        if error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| wrapped.is::<rustls::Error>()) {
+        if error.is::<rustls::Error>() {
             metrics::counter!(TLS_ERRORS, "provider" => provider).increment(1);
             return;
         }
-        next = error.source();
+        // An I/O error's source is that of what it wraps, so what it wraps has to be asked for: it can be one, too.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped as &(dyn Error + 'static)),
+            None => error.source(),
+        };
     }
 }
 
@@ -35,6 +38,10 @@ mod tests {
         let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         note_tls_error("test", &Outer(io::Error::new(io::ErrorKind::InvalidData, expired)));
         note_tls_error("test", &Outer(io::Error::from(io::ErrorKind::ConnectionRefused)));
+        note_tls_error("test", &Outer(io::Error::other("no TLS")));
         assert!(recorder.render().contains("otp_tls_errors_total{provider=\"test\"} 1\n"));
+        let bad_record = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        note_tls_error("test", &Outer(io::Error::other(io::Error::new(io::ErrorKind::InvalidData, bad_record))));
+        assert!(recorder.render().contains("otp_tls_errors_total{provider=\"test\"} 2\n"), "one within another");
     }
 }

@@ -37,10 +37,13 @@ async fn stand_in(world: &World) -> StandIn {
     s3
 }
 
+pub(crate) fn credentials() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"))
+}
+
 fn bucket(port: u16, name: &str, prefix: &str) -> Bucket {
-    let credentials = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test"));
     let base = format!("http://127.0.0.1:{port}/{name}/").parse().unwrap();
-    let s3 = S3::new(Some(credentials), "us-east-1".to_owned(), base).unwrap();
+    let s3 = S3::new(Some(credentials()), "us-east-1".to_owned(), base).unwrap();
     let retention = Duration::from_secs(RETENTION_DAYS * 86_400);
     Bucket::new(s3, BucketConfig { name: name.to_owned(), prefix: prefix.to_owned(), retention })
 }

@@ -32,3 +32,4 @@ mod sms;
 mod sms_callbacks;
 mod smtp_faults;
 mod webhook;
+mod tls_errors;

@@ -19,13 +19,17 @@ impl World {
     }
 
     pub(crate) fn texting(&self, provider: &str, receiver: &Receiver) -> Worker {
+        let mut worker = self.worker(1);
+        worker.channels.sms = Some(self.provider(&format!("url = 'http://{}'\n{provider}", receiver.address)));
+        worker
+    }
+
+    /// A provider by the section of its configuration.
+    pub(crate) fn provider(&self, section: &str) -> Sms {
         let text = self.config_text("http://127.0.0.1:1", 1);
         let text = text.replace("public_url = 'http://127.0.0.1:8090'", "public_url = 'https://otp.example'");
-        let sms = format!("[sms]\nurl = 'http://{}'\ntimeout_ms = 1000\n{provider}", receiver.address);
-        let config = Config::parse(&format!("{text}{sms}")).unwrap();
-        let mut worker = self.worker(1);
-        worker.channels.sms = Some(Sms::new(config.sms.unwrap()).unwrap());
-        worker
+        let config = Config::parse(&format!("{text}[sms]\ntimeout_ms = 1000\n{section}")).unwrap();
+        Sms::new(config.sms.unwrap()).unwrap()
     }
 }
 
