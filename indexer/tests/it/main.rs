@@ -31,5 +31,5 @@ mod simulation;
 mod sms;
 mod sms_callbacks;
 mod smtp_faults;
-mod webhook;
 mod tls_errors;
+mod webhook;
