@@ -20,7 +20,7 @@ use crate::{
 /// The most events of one code that are looked at.
 const OF_CODE: u32 = 200;
 /// The most codes in a batch.
-const BATCH: u32 = 80;
+pub const BATCH: u32 = 80;
 
 /// What the path names.
 pub type TicketPath = Result<Path<(String, String)>, PathRejection>;
@@ -65,7 +65,8 @@ pub async fn ticket(store: &Store, deployment: Deployment, path: TicketPath, now
 }
 
 /// The proof for `set` from all ids of its batch, or `None` when these do not make the batch's root.
-fn prove(set: &ChainEvent, batch: &[ChainEvent]) -> Option<Vec<B256>> {
+#[must_use]
+pub fn prove(set: &ChainEvent, batch: &[ChainEvent]) -> Option<Vec<B256>> {
     let (purpose, root, first) = (set.facts.purpose?, set.facts.root?, set.facts.first?);
     let ids = batch.iter().filter(|event| event.kind == EventKind::Set);
     let leaves: Option<Vec<B256>> =
@@ -76,7 +77,7 @@ fn prove(set: &ChainEvent, batch: &[ChainEvent]) -> Option<Vec<B256>> {
 }
 
 /// The contract's `statusOf`, by the events: what was consumed stays consumed.
-fn status_of<'a>(events: impl Iterator<Item = &'a ChainEvent>, expired: bool) -> &'static str {
+pub fn status_of<'a>(events: impl Iterator<Item = &'a ChainEvent>, expired: bool) -> &'static str {
     let rank = |kind| match kind {
         EventKind::Consumed => 3,
         EventKind::Revoked | EventKind::BatchRevoked => 2,

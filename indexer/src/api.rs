@@ -1,10 +1,18 @@
 //! The read-only API for auditors, health for load balancers, and status for operators.
 
 mod evidence;
+mod governance;
 mod lost;
+mod operations;
+mod search;
+mod series;
+mod story;
 mod twilio;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use alloy::primitives::{Address, B256};
 use axum::{
@@ -23,6 +31,7 @@ use otp_core::{
     },
     id::Deployment,
     metrics::Recorder,
+    seal::Keyring,
     secret::Secret,
     store::{ChainEvent, EventFilter, EventKind, Store},
     ticket::{self, TicketPath},
@@ -31,9 +40,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::story::purpose_name;
 use crate::{
     bounces::Reports,
     channel::sms::callback::{self, Callback},
+    governance::Governance,
+    inquiry::Inquiry,
     progress::{Progress, Upload},
     stats::Stats,
 };
@@ -67,6 +79,12 @@ pub struct App {
     pub stats: Stats,
     /// Where Twilio tells what became of texts, where it is to.
     pub sms_callback: Option<Callback>,
+    /// What `/v1/governance` tells.
+    pub governance: Governance,
+    /// A node, for checks of what is stored.
+    pub inquiry: Inquiry,
+    /// The data keys, once they are there: the operator sees masked contacts.
+    pub keyring: Arc<OnceLock<Arc<Keyring>>>,
     /// Whether the public port's clients speak TLS.
     pub is_tls: bool,
     /// Cancelled once the daemon was told to end, which is when it stops being ready.
@@ -82,7 +100,10 @@ pub fn public(app: App) -> Router {
         .route("/v1/tickets/{issuer}/{onChainId}", get(ticket))
         .route("/v1/evidence", get(evidence::entries))
         .route("/v1/evidence/head", get(evidence::head))
-        .route("/v1/stats", get(stats))
+        .route("/v1/stats", get(series::stats))
+        .route("/v1/series", get(series::series))
+        .route("/v1/search", get(search::public))
+        .route("/v1/governance", get(governance::governance))
         .route(callback::PATH, post(twilio::status))
         .route("/livez", get(http::livez))
         .route("/readyz", get(readyz))
@@ -95,6 +116,11 @@ pub fn public(app: App) -> Router {
 pub fn admin(app: App, token: Secret<String>, recorder: Recorder) -> Router {
     let routes = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/stats", get(series::stats))
+        .route("/v1/series", get(series::series))
+        .route("/v1/search", post(search::operator))
+        .route("/v1/governance", get(governance::governance))
+        .route("/v1/operations", get(operations::operations))
         .route("/v1/deliveries/lost", get(lost::list))
         .route("/v1/deliveries/reports", post(lost::report));
     // The page is the same for everybody; what it shows asks for the token.
@@ -135,10 +161,9 @@ async fn events(State(app): State<App>, query: Result<Query<EventQuery>, QueryRe
         to: query.to,
         on_chain_id: query.id,
         issuer: query.issuer,
-        root: None,
         kind,
         after,
-        steps_only: false,
+        ..EventFilter::default()
     };
     let found = app.store.events(&filter, PAGE).await.map_err(|e| Problem::internal(&e))?;
     let more = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);
@@ -208,18 +233,6 @@ async fn config(State(app): State<App>) -> Response {
 async fn ticket(State(app): State<App>, path: TicketPath) -> Result<Response, Problem> {
     let now_s = app.progress.snapshot().head.map_or_else(|| now_ms().unsigned_abs() / 1_000, |head| head.timestamp);
     ticket::ticket(&app.store, app.deployment, path, now_s).await
-}
-
-/// Counts and rates over windows.
-async fn stats(State(app): State<App>) -> Result<Response, Problem> {
-    match app.stats.get().await.map_err(|e| Problem::internal(&e))? {
-        Some(stats) => Ok(http::answer(StatusCode::OK, &stats)),
-        None => {
-            let detail = "the chain was not read yet: ask again in a while";
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Err(Problem::new(status, "chain-unavailable", "Chain unavailable", detail).retry_after(5))
-        }
-    }
 }
 
 async fn readyz(State(app): State<App>) -> Response {

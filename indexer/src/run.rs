@@ -1,12 +1,13 @@
 //! `indexer run`: wires the parts and joins the tasks.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow};
 use otp_core::{
-    chain::{self, Node},
+    chain::{self, Node, Pool},
     http,
     metrics::Recorder,
+    seal::Keyring,
     store::{Outbox, Store},
     tasks::{Notice, Tasks},
 };
@@ -23,7 +24,9 @@ use crate::{
     evidence::{self, Bucket, Notary, S3, Uploader},
     figures::Measuring,
     finality::Settler,
+    governance::Governance,
     heads::Heads,
+    inquiry::Inquiry,
     keys, lock,
     mail::{dkim::Signer, smtp::Postman},
     progress::Progress,
@@ -39,6 +42,7 @@ struct Shared {
     outbox: Outbox,
     progress: Progress,
     due: Arc<Notify>,
+    keyring: Arc<OnceLock<Arc<Keyring>>>,
 }
 
 /// Runs until SIGINT or SIGTERM, or until a part fails.
@@ -59,18 +63,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", listening.admin_token_file.display()))?;
     let mail_domain = config.mail.from.email.domain().to_owned();
     let outbox = Outbox { deployment: config.chain.deployment, mail_domain, depths: config.delivery.depths };
-    let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default() };
+    let shared = Shared { store, outbox, progress: Progress::default(), due: Arc::default(), keyring: Arc::default() };
     shared.progress.mail_is(false);
     let reports = Reports { store: shared.store.clone(), outbox: shared.outbox.clone(), due: shared.due.clone() };
+    let (node, pool) = chain::connect(&config.chain.rpc, config.chain.deployment.chain_id)?;
+    let (deployment, timelock) = (config.chain.deployment, config.calls.timelock);
     let app = App {
         store: shared.store.clone(),
         reports: reports.clone(),
-        deployment: config.chain.deployment,
+        deployment,
         confirmations: config.chain.confirmations,
         max_head_age: config.chain.max_head_age,
         progress: shared.progress.clone(),
         actions: Arc::new(config.actions.clone()),
-        stats: Stats::new(shared.store.clone(), config.chain.deployment),
+        stats: Stats::new(shared.store.clone(), deployment),
+        governance: Governance::new(shared.store.clone(), node.clone(), deployment, timelock),
+        inquiry: Inquiry::new(node.clone()),
+        keyring: shared.keyring.clone(),
         sms_callback: config.sms.as_ref().and_then(|sms| sms.callback().cloned()),
         is_tls: listening.is_public_tls(),
         leaving,
@@ -79,7 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
-    spawn_tail(&mut tasks, &config, &shared, shutdown.clone())?;
+    spawn_tail(&mut tasks, &config, &shared, (node, pool), shutdown.clone());
     spawn_evidence(&mut tasks, &config, &shared, shutdown.clone());
     tasks.spawn("metrics", recorder.keep(shutdown.clone()));
     if let Some(maildir) = config.mail.bounce_maildir.clone() {
@@ -93,9 +102,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     outcome
 }
 
-fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: CancellationToken) -> anyhow::Result<()> {
+fn spawn_tail(
+    tasks: &mut Tasks,
+    config: &Config,
+    shared: &Shared,
+    (node, pool): (Node, Pool),
+    shutdown: CancellationToken,
+) {
     let chain = config.chain.clone();
-    let (node, pool) = chain::connect(&chain.rpc, chain.deployment.chain_id)?;
     let (watched, stop) = (pool.clone(), shutdown.clone());
     let source = Source::new(node.clone(), pool.clone(), chain.deployment.verifier);
     let (store, outbox) = (shared.store.clone(), shared.outbox.clone());
@@ -120,7 +134,6 @@ fn spawn_tail(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: Can
         watched.watch(stop).await;
         Ok(())
     });
-    Ok(())
 }
 
 fn spawn_evidence(tasks: &mut Tasks, config: &Config, shared: &Shared, shutdown: CancellationToken) {
@@ -176,6 +189,8 @@ fn spawn_workers(tasks: &mut Tasks, config: Config, shared: Shared, shutdown: Ca
             () = shutdown.cancelled() => return Ok(()),
             keyring = keys::wait(&shared.store, &config.keys) => Arc::new(keyring?),
         };
+        // Set once: this task starts once.
+        let _ = shared.keyring.set(keyring.clone());
         let (from, timeout, progress) = (config.mail.from, config.mail.timeout, shared.progress.clone());
         let email = Email { postman, from, timeout, signer, progress };
         let worker = Worker {

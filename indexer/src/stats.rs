@@ -1,5 +1,8 @@
-//! `GET /v1/stats`: counts, rates and how long codes took, over windows of time, with a series by the hour. Nothing in it
-//! is about a person. What it costs does not depend on how often it is asked: it is made anew every few seconds.
+//! `GET /v1/stats`: counts, rates and how long codes took, over windows of time, with a series by the hour, and
+//! `GET /v1/series`, the same windows in parts. Nothing in it is about a person. What it costs does not depend on how
+//! often it is asked: it is made anew every few seconds.
+
+mod series;
 
 use std::{
     sync::Arc,
@@ -14,6 +17,7 @@ use otp_core::{
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 
+pub use self::series::{COLUMNS, Span};
 use crate::figures::{STAGES, failed_issuances, refused};
 
 /// How long an answer is told again.
@@ -31,7 +35,15 @@ const BY_HOUR: [&str; 5] = ["issued", "verified", "consumed", "revoked", "expire
 pub struct Stats {
     store: Store,
     deployment: Deployment,
-    last: Arc<Mutex<Option<(Instant, Value)>>>,
+    last: Arc<Mutex<Option<Made>>>,
+}
+
+/// Made from one reading of the store, so that every answer says the same.
+#[derive(Debug, Clone)]
+struct Made {
+    at: Instant,
+    stats: Arc<Value>,
+    series: [Arc<Value>; Span::ALL.len()],
 }
 
 impl Stats {
@@ -45,20 +57,29 @@ impl Stats {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn get(&self) -> Result<Option<Value>, StoreError> {
-        // Whoever comes meanwhile waits for this one.
-        let mut last = self.last.lock().await;
-        if let Some((at, value)) = &*last
-            && at.elapsed() < FRESH
-        {
-            return Ok(Some(value.clone()));
-        }
-        let Some(value) = self.make().await? else { return Ok(None) };
-        *last = Some((Instant::now(), value.clone()));
-        Ok(Some(value))
+    pub async fn get(&self) -> Result<Option<Arc<Value>>, StoreError> {
+        Ok(self.made().await?.map(|made| made.stats))
     }
 
-    async fn make(&self) -> Result<Option<Value>, StoreError> {
+    /// A window in its parts; `None` before the tail's first start.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn series(&self, span: Span) -> Result<Option<Arc<Value>>, StoreError> {
+        Ok(self.made().await?.map(|made| made.series[span as usize].clone()))
+    }
+
+    async fn made(&self) -> Result<Option<Made>, StoreError> {
+        // Whoever comes meanwhile waits for this one.
+        let mut last = self.last.lock().await;
+        if last.as_ref().is_none_or(|made| made.at.elapsed() >= FRESH) {
+            let Some(made) = self.make().await? else { return Ok(None) };
+            *last = Some(made);
+        }
+        Ok(last.clone())
+    }
+
+    async fn make(&self) -> Result<Option<Made>, StoreError> {
         let Some((all, as_of)) = self.store.all_figures(&self.deployment).await? else { return Ok(None) };
         let now_s = i64::try_from(as_of.timestamp).unwrap_or(i64::MAX);
         // Of a whole hour, where the series begins; the windows begin later.
@@ -67,18 +88,30 @@ impl Stats {
         let (recent, _) = recent.unwrap_or((Figures::default(), as_of));
         let mut windows = Map::new();
         for (name, hours) in WINDOWS {
-            let slot = (now_s - hours * HOUR_S).div_euclid(SLOT_S);
+            let slot = first_slot(now_s, hours);
             windows.insert(name.to_owned(), window(&recent.since(slot), Some((slot * SLOT_S, now_s))));
         }
         windows.insert("all".to_owned(), window(&all.since(0), None));
-        Ok(Some(json!({
-            "chainId": self.deployment.chain_id,
-            "verifier": self.deployment.verifier.to_checksum(None),
-            "asOf": as_of_json(as_of),
-            "windows": windows,
-            "hours": hours(&recent, first_hour),
-        })))
+        let about = |members: Value| {
+            let mut value = json!({
+                "chainId": self.deployment.chain_id,
+                "verifier": self.deployment.verifier.to_checksum(None),
+                "asOf": as_of_json(as_of),
+            });
+            if let (Some(value), Value::Object(members)) = (value.as_object_mut(), members) {
+                value.extend(members);
+            }
+            Arc::new(value)
+        };
+        let stats = about(json!({ "windows": windows, "hours": hours(&recent, first_hour) }));
+        let series = Span::ALL.map(|span| about(series::series(span, &recent, now_s)));
+        Ok(Some(Made { at: Instant::now(), stats, series }))
     }
+}
+
+/// Where a window of so many hours begins.
+const fn first_slot(now_s: i64, hours: i64) -> i64 {
+    (now_s - hours * HOUR_S).div_euclid(SLOT_S)
 }
 
 fn as_of_json(as_of: AsOf) -> Value {

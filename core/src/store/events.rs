@@ -7,9 +7,9 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use super::{ChainEvent, EventKind, Facts, Place, Store, StoreError, column};
 
 const COLUMNS: &str = "SELECT block_hash, log_index, block_number, timestamp, tx_hash, kind, on_chain_id, root, issuer, \
-                       purpose, serial, first, size, expiry, subject, action, party FROM events WHERE canonical = 1";
+                       purpose, serial, first, size, expiry, subject, action, party FROM events WHERE canonical = ";
 
-/// Which canonical events are asked for; what is `None` does not restrict.
+/// Which events are asked for, canonical ones unless it says otherwise; what is `None` does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// First block number.
@@ -29,10 +29,14 @@ pub struct EventFilter {
     /// Only steps of codes and policies. What else there is (batches' own events, whose facts each of their codes repeats,
     /// governance, what nobody understands) must not use up the limit of whoever asks for steps.
     pub steps_only: bool,
+    /// Only governance's. What every deployment has few of, and has an index.
+    pub governance_only: bool,
+    /// Those that a reorg took away instead of those that stand.
+    pub orphaned: bool,
 }
 
 impl Store {
-    /// Canonical events in the chain's order, at most `limit`.
+    /// Events in the chain's order, at most `limit`.
     ///
     /// # Errors
     /// When the store fails.
@@ -48,6 +52,8 @@ pub(super) async fn select(
     limit: u32,
 ) -> Result<Vec<ChainEvent>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+    // Written out, since an index over canonical events alone is chosen before values are bound.
+    query.push(if filter.orphaned { "0" } else { "1" });
     if let Some(from) = filter.from {
         query.push(" AND block_number >= ").push_bind(column::signed(from));
     }
@@ -73,6 +79,12 @@ pub(super) async fn select(
     if filter.steps_only {
         let steps = " AND kind IN ('otp-set', 'otp-verified', 'otp-consumed', 'otp-revoked', 'otp-batch-revoked', 'policy-set')";
         query.push(steps);
+    }
+    if filter.governance_only {
+        // As migration 0011 has it.
+        let governance =
+            " AND kind IN ('policy-set', 'role-granted', 'role-revoked', 'paused', 'unpaused', 'upgraded')";
+        query.push(governance);
     }
     query.push(" ORDER BY block_number, log_index LIMIT ").push_bind(limit);
     let rows: Vec<EventRow> = query.build_query_as().fetch_all(connection).await?;

@@ -23,9 +23,11 @@ mod group;
 mod guesses;
 mod inapp;
 mod issuance;
+mod lookup;
 mod lost;
 mod mend;
 mod notices;
+mod operations;
 mod reports;
 mod requests;
 mod resealing;
@@ -54,9 +56,9 @@ use sqlx::{
 
 pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*, issuance::*, lost::*,
-    mend::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*, switches::*,
-    waiting::*,
+    depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*, issuance::*,
+    lookup::*, lost::*, mend::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*,
+    switches::*, waiting::*,
 };
 use self::{group::Group, rules::QueueBound};
 

@@ -1,15 +1,20 @@
 //! The read-only API, as an auditor uses it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use alloy::primitives::{B256, keccak256};
+use alloy::primitives::{Address, B256, keccak256};
 use indexer::{
     api::{self, App},
     bounces::Reports,
     channel::sms::callback::Callback,
+    governance::Governance,
+    inquiry::Inquiry,
     stats::Stats,
 };
-use otp_core::{contract::OtpVerifier, metrics::Recorder, secret::Secret};
+use otp_core::{chain::Node, contract::OtpVerifier, metrics::Recorder, secret::Secret};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -21,15 +26,33 @@ pub(crate) async fn serve(world: &World) -> (String, String) {
 
 /// The same with a route for Twilio.
 pub(crate) async fn serve_with(world: &World, sms_callback: Option<Callback>) -> (String, String) {
+    serve_app(world, world.chain.node.clone(), None, sms_callback).await
+}
+
+/// The same with another node, and with a timelock.
+pub(crate) async fn serve_over(world: &World, node: Node, timelock: Option<Address>) -> (String, String) {
+    serve_app(world, node, timelock, None).await
+}
+
+async fn serve_app(
+    world: &World,
+    node: Node,
+    timelock: Option<Address>,
+    sms_callback: Option<Callback>,
+) -> (String, String) {
+    let deployment = world.chain.deployment;
     let app = App {
         store: world.store.clone(),
         reports: Reports { store: world.store.clone(), outbox: world.outbox.clone(), due: Arc::default() },
-        deployment: world.chain.deployment,
+        deployment,
         confirmations: 0,
         max_head_age: Duration::from_secs(60),
         progress: world.progress.clone(),
         actions: Arc::default(),
-        stats: Stats::new(world.store.clone(), world.chain.deployment),
+        stats: Stats::new(world.store.clone(), deployment),
+        governance: Governance::new(world.store.clone(), node.clone(), deployment, timelock),
+        inquiry: Inquiry::new(node),
+        keyring: Arc::new(OnceLock::from(world.keyring.clone())),
         sms_callback,
         is_tls: false,
         leaving: CancellationToken::new(),

@@ -23,6 +23,7 @@ mod heads;
 mod inapp;
 mod languages;
 mod node_faults;
+mod ops;
 mod process;
 mod ranges;
 mod recovery;

@@ -3,7 +3,7 @@ import "./code/fragment";
 import "../shared/style.css";
 import { render } from "preact";
 import { App } from "./app";
-import { startLook } from "./frame/look";
+import { startLook } from "../shared/look";
 import { translator } from "./texts";
 
 const root = document.getElementById("app");

@@ -85,6 +85,19 @@ impl Figures {
         merged
     }
 
+    /// These of the slots from the first of `slots` up to and without its second, all in one.
+    #[must_use]
+    pub fn between(&self, slots: (i64, i64)) -> Self {
+        let first = |slot: i64| (slot, String::new(), i64::MIN);
+        let mut merged = Self::default();
+        if slots.0 < slots.1 {
+            for ((_, series, bucket), cell) in self.0.range(first(slots.0)..first(slots.1)) {
+                merged.add(0, series, *bucket, *cell);
+            }
+        }
+        merged
+    }
+
     /// How many there are of a series, over all slots.
     #[must_use]
     pub fn sum(&self, series: &str) -> u64 {

@@ -22,7 +22,9 @@ impl TimelockStepKind {
         [Self::Scheduled, Self::Executed, Self::Cancelled].into_iter().find(|kind| kind.name() == name)
     }
 
-    const fn name(self) -> &'static str {
+    /// The word of the table and of the interface.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
             Self::Executed => "executed",
@@ -43,6 +45,21 @@ pub struct TimelockStep {
 }
 
 impl Store {
+    /// The timelock's steps in final blocks, latest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn timelock_steps(&self, most: u32) -> Result<Vec<TimelockStep>, StoreError> {
+        let rows: Vec<StepRow> = sqlx::query_as(
+            "SELECT block_hash, log_index, block_number, timestamp, tx_hash, operation, step FROM timelock_steps
+             ORDER BY block_number DESC, log_index DESC LIMIT ?",
+        )
+        .bind(most)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(StepRow::read).collect()
+    }
+
     /// Keeps the steps of the blocks above `from` up to `to`, and counts them. False when the follower stands elsewhere:
     /// then nothing was written.
     ///

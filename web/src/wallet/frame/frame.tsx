@@ -5,7 +5,7 @@ import { endSession, session } from "../session/session";
 import { stay, warning } from "../session/watch";
 import { LANGUAGES, t, translator } from "../texts";
 import { Announcer } from "./announce";
-import { LOOKS, choose, look } from "./look";
+import { LOOKS, choose, look } from "../../shared/look";
 import { type Route, go, route, writeRoute } from "./route";
 import "./frame.css";
 

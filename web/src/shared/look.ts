@@ -1,6 +1,6 @@
 // Light, dark, or as the system has it.
 import { signal } from "@preact/signals";
-import { keep, kept } from "../../shared/storage";
+import { keep, kept } from "./storage";
 
 const KEPT_AS = "otp.look";
 export const LOOKS = ["system", "light", "dark"] as const;
