@@ -85,6 +85,12 @@ function Whole({ link, actions, verifier, chainId, wallet, connect }: Props & { 
     <View name={spending.isSpent ? "done" : "link"} title={texts.title}>
       {found === undefined && <p>{texts.text}</p>}
       <Authorizes shown={shown} account={wallet?.account} />
+      {!isOver && !isVerified && shown.kind !== "refused" && (
+        <div class="notice warn stack tight" data-testid="only-asked">
+          {shown.kind === "sign-in" && <p>{texts.signsIn}</p>}
+          <p>{texts.onlyAsked}</p>
+        </div>
+      )}
       <section class="card stack">
         {shown.kind !== "refused" && wallet === undefined && <><p>{texts.connect}</p>{connect}</>}
         {shown.kind !== "refused" && wallet !== undefined && found === undefined && (

@@ -312,6 +312,8 @@ export const de: WalletTexts = {
     version: "Dieser Link hat eine neuere Form, als diese Seite kennt. Laden Sie die Seite neu und öffnen Sie den Link noch einmal.",
     connect: "Verbinden Sie die Wallet, für die der Code ist.",
     show: "Code nachschlagen",
+    onlyAsked: "Verwenden Sie ihn nur, wenn Sie ihn eben selbst angefordert haben. Wenn nicht, benutzt jemand anderes Ihre Wallet: schließen Sie diese Seite und öffnen Sie den anderen Link der Nachricht, der sagt, dass Sie es nicht waren.",
+    signsIn: "Er meldet an, wer ihn angefordert hat, wo auch immer. War das jemand anderes, meldet er nicht Sie an.",
     looking: "Der Code wird nachgeschlagen …",
     verify: "Mit meiner Wallet bestätigen",
     notFound: "Auf der Kette gibt es diesen Code nicht. Wurde er vor Sekunden ausgegeben, versuchen Sie es noch einmal; sonst wurde der Link verändert oder der Block rückgängig gemacht.",

@@ -310,6 +310,8 @@ export const en = {
     version: "This link is of a newer form than this page knows. Load the page anew and open the link again.",
     connect: "Connect the wallet that the code is for.",
     show: "Look the code up",
+    onlyAsked: "Use it only if you asked for it yourself, just now. If you did not, somebody else is using your wallet: close this page, and open the message's other link, which says that it was not you.",
+    signsIn: "It signs in whoever asked for it, wherever that is. It does not sign you in if it was somebody else.",
     looking: "Looking the code up …",
     verify: "Verify with my wallet",
     notFound: "The chain has no such code. If it was issued seconds ago, try again; else the link was changed, or the block was undone.",
