@@ -2,10 +2,11 @@
 // whose it is and when it ends.
 import { type ReadonlySignal, signal } from "@preact/signals";
 import * as v from "valibot";
-import { NoAnswer, Refusal, call, serverNow } from "../../shared/http";
+import { Refusal, call, serverNow } from "../../shared/http";
 import { Address, Text, Time } from "../../shared/shapes";
 import { keep, kept } from "../../shared/storage";
 import { connection, letGo, reconnect } from "../chain/connection";
+import { forgetLogOut, logOut, settleLogOut } from "./log-out";
 
 /** Why a session ended, which the next view says. */
 export type Ending =
@@ -66,6 +67,7 @@ export function startSession(): void {
   const read = remembered();
   if (read !== undefined && read.expiresAt > serverNow()) begin(read);
   else keep(KEPT_AS, null);
+  if (current.value === undefined) void alone(() => settleLogOut());
 }
 
 /** Another tab has signed in. One cookie serves all: a session of another wallet takes the place of this one. */
@@ -98,14 +100,18 @@ export async function askNonce(): Promise<string> {
 
 /** Signs in by a signed message. The token in the answer is not looked at: the cookie has it. */
 export async function logIn(message: string, signature: string): Promise<void> {
-  const { wallet, expiresAt } = await call("v1/auth/login", LoggedInShape, { method: "POST", body: { message, signature } });
-  const began = { wallet, expiresAt };
-  keep(KEPT_AS, JSON.stringify(began));
+  // After a logging out that is still under way: its answer takes the cookie.
+  const began = await alone(async () => {
+    const { wallet, expiresAt } = await call("v1/auth/login", LoggedInShape, { method: "POST", body: { message, signature } });
+    forgetLogOut();
+    keep(KEPT_AS, JSON.stringify({ wallet, expiresAt }));
+    return { wallet, expiresAt };
+  });
   activeAt = Date.now();
   begin(began);
   tabs.postMessage({ what: "began", session: began });
   // The wallet may have changed its account while its question was open.
-  if (connection.peek()?.account !== wallet) await endSession("account");
+  if (connection.peek()?.account !== began.wallet) await endSession("account");
 }
 
 /** Ends the session: at the daemon, here and in every other tab. Does nothing without one. */
@@ -115,15 +121,11 @@ export async function endSession(why: Ending): Promise<void> {
   forget(why);
   tabs.postMessage({ what: "ended", why });
   // Several tabs may hear of the same change of account: one of them tells the daemon.
-  await navigator.locks.request("otp-log-out", async () => {
+  await alone(async () => {
     if (isKept && remembered()?.expiresAt !== at.expiresAt) return;
     keep(KEPT_AS, null);
     if (why === "expired" || why === "refused" || why === "deleted") return;
-    try {
-      await call("v1/auth/logout", v.unknown(), { method: "POST" });
-    } catch (error) {
-      if (error instanceof NoAnswer && current.value === undefined) ended.value = "untold";
-    }
+    if (!(await logOut()) && current.value === undefined) ended.value = "untold";
   });
 }
 
@@ -132,6 +134,11 @@ export function noteError(error: unknown): void {
   if (!(error instanceof Refusal)) return;
   if (error.slug === "unauthenticated" || error.slug === "dpop-invalid") void endSession("refused");
   if (error.slug === "account-closed") void endSession("deleted");
+}
+
+/** One tab at a time begins or ends the session that all share. */
+function alone<T>(work: () => Promise<T>): Promise<Awaited<T>> {
+  return navigator.locks.request("otp-log-out", work);
 }
 
 function begin(began: Session): void {

@@ -47,7 +47,7 @@ export const de: WalletTexts = {
     "expired": "Die Zeit der Sitzung ist um. Melden Sie sich wieder an, um weiterzumachen.",
     "refused": "Die Sitzung ist zu Ende. Das geschieht auch nach einer Änderung der Kontakte oder einer Meldung. Melden Sie sich wieder an, um weiterzumachen.",
     "deleted": "Dieses Konto wird gelöscht. Wer sich wieder anmeldet, bekommt ein neues.",
-    "untold": "Sie sind in diesem Browser abgemeldet, aber der Dienst hat nicht geantwortet. Er beendet die Sitzung in einigen Minuten selbst.",
+    "untold": "Sie sind auf dieser Seite abgemeldet, aber der Dienst hat es nicht bestätigt. Bis er das tut oder die Zeit der Sitzung um ist, überlassen Sie diesen Computer niemandem: laden Sie die Seite neu, um es zu wiederholen.",
   },
   home: {
     link: "Übersicht",

@@ -45,7 +45,7 @@ export const en = {
     "expired": "The session's time is over. Sign in again to go on.",
     "refused": "The session has ended. That happens after a change of contacts or a report too. Sign in again to go on.",
     "deleted": "This account is being deleted. Signing in again makes a new one.",
-    "untold": "You are logged out in this browser, but the service did not answer. It ends the session by itself within minutes.",
+    "untold": "You are logged out on this page, but the service did not confirm it. Until it does, or the session's time is over, do not leave this computer to others: load the page again to repeat it.",
   },
   home: {
     link: "Overview",
