@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Abi, type EIP1193Provider, encodeErrorResult, encodeFunctionResult } from "viem";
 import { VERIFIER_ABI, VERIFIER_ERRORS } from "./abi";
-import { CallFailed, type Failure, type Progress, type Wallet, send, signVerification, verifyCall } from "./contract";
+import { CallFailed, type Failure, type Progress, STATUS, type Wallet, reached, send, signVerification, verifyCall } from "./contract";
 
 const VERIFIER = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 const ACCOUNT = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
@@ -96,9 +96,9 @@ test("whatever the wallet answers ends in a sentence's kind", async () => {
     ["no money", { eth_sendTransaction: fails(-32000, "insufficient funds for gas * price + value") }, "no-funds"],
     ["a dead node", { eth_call: fails(-32603, "Internal JSON-RPC error.") }, "wallet"],
     ["not ours to ask", { eth_sendTransaction: fails(4100, "Unauthorized") }, "wallet"],
-    ["no hash", { eth_sendTransaction: () => "<img src=x>" }, "wallet"],
-    ["an object", { eth_sendTransaction: () => ({}) }, "wallet"],
-    ["nothing", { eth_sendTransaction: () => null }, "wallet"],
+    ["no hash", { eth_sendTransaction: () => "<img src=x>" }, "unknown-outcome"],
+    ["an object", { eth_sendTransaction: () => ({}) }, "unknown-outcome"],
+    ["nothing", { eth_sendTransaction: () => null }, "unknown-outcome"],
     ["nonsense from the node", { eth_call: () => "0x01" }, "wallet"],
     ["an error without a code", { eth_sendTransaction: () => { throw new Error("<b>no</b>"); } }, "wallet"],
   ];
@@ -133,6 +133,27 @@ test("a transaction that was sped up counts, and one that was cancelled does not
   assert.deepEqual(sped.told.at(-1), { state: "mined", hash: other });
   const cancelled = await outcome(replaced({ to: ACCOUNT, input: "0x" }));
   assert.deepEqual(cancelled.failure, { kind: "cancelled", hash: other });
+});
+
+test("a transaction in its block has done something only once the contract says so", async () => {
+  const status = (result: number): string => encodeFunctionResult({ abi: VERIFIER_ABI, functionName: "statusOf", result });
+  const look = async (least: number, ...answers: (() => unknown)[]): Promise<string> => {
+    const it = wallet({ eth_call: () => (answers.length > 1 ? answers.shift() : answers[0])?.() });
+    return reached(it, { ...TICKET, proof: [] }, least, HASH, new AbortController().signal).then(
+      () => "done",
+      (error: unknown) => (error instanceof CallFailed ? error.failure.kind : String(error)),
+    );
+  };
+  const outcomes = await Promise.all([
+    look(STATUS.verified, () => status(3)),
+    look(STATUS.verified, () => status(4)),
+    look(STATUS.verified, fails(-32603, "behind"), () => status(1), () => status(3)),
+    look(STATUS.verified, () => status(1)),
+    look(STATUS.consumed, () => status(3)),
+    look(STATUS.verified, () => status(5)),
+    look(STATUS.verified, () => "0x"),
+  ]);
+  assert.deepEqual(outcomes, ["done", "done", "done", ...Array.from({ length: 4 }, () => "unknown-outcome")]);
 });
 
 test("what is signed for a sponsor is Verify in the contract's domain, and a signature that is none goes nowhere", async () => {

@@ -71,8 +71,8 @@ export type Failure =
   | { readonly kind: "no-funds" }
   /** The wallet or its node gave no answer, or one that makes no sense. Nothing was sent. */
   | { readonly kind: "wallet"; readonly code?: number }
-  /** It was sent, and what became of it could not be asked. */
-  | { readonly kind: "unknown-outcome"; readonly hash: Hash };
+  /** It was sent, and what became of it could not be asked; without a hash, it may have been sent. */
+  | { readonly kind: "unknown-outcome"; readonly hash?: Hash };
 
 /** A call that came to nothing. */
 export class CallFailed extends Error {
@@ -128,7 +128,8 @@ export async function send(
   const hash = await guarded(async () => {
     // Tried already; `chain: null` because the chain was asked for a line above, and the wallet knows it best.
     const sent: unknown = await writeContract(client, { ...call, account: wallet.account, chain: null });
-    if (typeof sent !== "string" || !isHash(sent)) throw new CallFailed({ kind: "wallet" });
+    // The wallet took it: by what it answers it cannot be followed, but that nothing was sent would be a guess.
+    if (typeof sent !== "string" || !isHash(sent)) throw new CallFailed({ kind: "unknown-outcome" });
     return sent;
   });
   return await mined(wallet, call, hash, tell, signal);
@@ -166,6 +167,27 @@ export async function mined(
   if (receipt.status !== "success") throw await whyReverted(wallet, call, hash);
   tell({ state: "mined", hash });
   return hash;
+}
+
+/** How far a code has come, as `statusOf` counts. */
+export const STATUS = { verified: 3, consumed: 4 } as const;
+/** A node that has the receipt may ask another one that is a block behind. */
+const LOOKS = 5;
+
+/**
+ * Waits until the contract says that the code has come as far as the transaction was to bring it: that of a smart account
+ * succeeds also where the call inside it failed. Throws `CallFailed`.
+ */
+export async function reached(wallet: Wallet, ticket: Ticket, least: number, hash: Hash, signal: AbortSignal): Promise<void> {
+  const client = clientOf(wallet);
+  for (let look = 1; look <= LOOKS; look++) {
+    signal.throwIfAborted();
+    const asked = readContract(client, { address: wallet.verifier, abi: VERIFIER_ABI, functionName: "statusOf", args: [ticket] });
+    const status = await within(asked).catch(() => undefined);
+    if (status !== undefined && status >= least && status <= STATUS.consumed) return;
+    if (look < LOOKS) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new CallFailed({ kind: "unknown-outcome", hash });
 }
 
 /** Asks the contract for the reason that the receipt does not have. */

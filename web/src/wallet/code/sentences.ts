@@ -34,7 +34,7 @@ function ofFailure(failure: Failure, action: Action | undefined): string {
     case "wallet":
       return texts.wallet;
     case "unknown-outcome":
-      return texts.unknownOutcome;
+      return failure.hash === undefined ? texts.noHash : texts.unknownOutcome;
   }
 }
 

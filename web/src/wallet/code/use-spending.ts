@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Action, isOneStep } from "./actions";
 import type { Authorization } from "./authorization";
-import { CallFailed, type Progress, type Wallet, actionCall, send, signVerification, verifyCall } from "./contract";
+import { CallFailed, type Progress, STATUS, type Wallet, actionCall, reached, send, signVerification, verifyCall } from "./contract";
 import { type Ticket, sponsor } from "./otps";
 import { sentenceOf } from "./sentences";
 
@@ -83,7 +83,11 @@ export function useSpending(wallet: Wallet | undefined, noteError: (error: unkno
         const told = new Promise<void>((resolve) => {
           chainSays.current = resolve;
         });
-        await Promise.race([orUsed(send(wallet, verifyCall(wallet, ticket, action, code), setProgress, signal)), told]);
+        const done = async (): Promise<void> => {
+          const hash = await send(wallet, verifyCall(wallet, ticket, action, code), setProgress, signal);
+          await reached(wallet, ticket, STATUS.verified, hash, signal);
+        };
+        await Promise.race([orUsed(done()), told]);
         setProgress(undefined);
         setVerified(true);
       });
@@ -101,7 +105,8 @@ export function useSpending(wallet: Wallet | undefined, noteError: (error: unkno
     },
     spend({ ticket, codeHash, code = "" }, action, authorization) {
       during(async (wallet, signal) => {
-        await send(wallet, actionCall(action, authorization, { ticket, codeHash, code }), setProgress, signal);
+        const hash = await send(wallet, actionCall(action, authorization, { ticket, codeHash, code }), setProgress, signal);
+        await reached(wallet, ticket, STATUS.consumed, hash, signal);
         setProgress(undefined);
         setVerified(true);
         setSpent(true);

@@ -343,6 +343,7 @@ export const de: WalletTexts = {
     wrongChain: "Ihre Wallet ist auf einer anderen Kette. Wechseln Sie sie und versuchen Sie es noch einmal; es wurde nichts gesendet.",
     noFunds: "Dieses Konto kann die Gebühr nicht zahlen. Es wurde nichts gesendet.",
     wallet: "Die Wallet oder ihr Knoten gab keine Antwort, die einen Sinn hat. Es wurde nichts gesendet. Prüfen Sie das Netz der Wallet und versuchen Sie es noch einmal.",
+    noHash: "Die Wallet gab keine Antwort, die einen Sinn hat. Vielleicht hat sie die Transaktion trotzdem gesendet: sehen Sie dort nach, bevor Sie es noch einmal versuchen.",
     unknownOutcome: "Die Transaktion wurde gesendet, aber was aus ihr wurde, lässt sich gerade nicht erfragen. Sehen Sie in Ihrer Wallet nach, bevor Sie es noch einmal versuchen.",
     sponsorOff: "Der Dienst zahlt zurzeit keine Transaktionen. Bestätigen Sie mit einer eigenen Transaktion.",
     tooMuchGas: "Die Prüfung der Unterschrift dieser Wallet kostet mehr, als der Dienst zahlt. Bestätigen Sie mit einer eigenen Transaktion.",

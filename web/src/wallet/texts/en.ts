@@ -341,6 +341,7 @@ export const en = {
     wrongChain: "Your wallet is on another chain. Switch it and try again; nothing was sent.",
     noFunds: "This account cannot pay the fee. Nothing was sent.",
     wallet: "The wallet or its node gave no answer that makes sense. Nothing was sent. Check the wallet's network and try again.",
+    noHash: "The wallet gave no answer that makes sense. It may have sent the transaction all the same: look there before you try again.",
     unknownOutcome: "The transaction was sent, but what became of it cannot be asked at the moment. Look in your wallet before you try again.",
     sponsorOff: "The service pays for no transactions at the moment. Verify with a transaction of your own.",
     tooMuchGas: "Checking this wallet's signature costs more than the service pays for. Verify with a transaction of your own.",
