@@ -19,13 +19,19 @@ const WITHIN_MS = 10_000;
 
 const current = signal<Connection | undefined>(undefined);
 let stopListening = (): void => undefined;
+/** Counts what was chosen: an answer to an earlier question comes too late. */
+let turn = 0;
 
 /** Undefined before one is chosen, and once it has let go. */
 export const connection: ReadonlySignal<Connection | undefined> = current;
 
-/** Asks the wallet for an account, which asks the person. Throws `WalletFault`. */
+/**
+ * Asks the wallet for an account, which asks the person. Throws `WalletFault`: `changed` where another wallet was chosen before
+ * this one answered, since some wallets never answer a question whose window was closed.
+ */
 export async function connect(wallet: Announced): Promise<Connection> {
-  return adopt(wallet, await ask(wallet.provider, "eth_requestAccounts"));
+  const own = ++turn;
+  return adopt(wallet, await ask(wallet.provider, "eth_requestAccounts"), () => own === turn);
 }
 
 /**
@@ -36,10 +42,12 @@ export async function reconnect(wanted?: string): Promise<Connection | undefined
   const rdns = kept(KEPT_AS);
   const wallet = wallets.value.find((known) => known.rdns === rdns);
   if (wallet === undefined) return undefined;
+  const before = turn;
   try {
     const accounts = await soon(ask(wallet.provider, "eth_accounts"));
     const account = accountOf(accounts);
-    return account === undefined || (wanted ?? account) !== account ? undefined : await adopt(wallet, accounts);
+    if (account === undefined || (wanted ?? account) !== account) return undefined;
+    return await adopt(wallet, accounts, () => turn === before);
   } catch {
     return undefined;
   }
@@ -53,6 +61,7 @@ export function disconnect(): void {
 
 /** Lets go of the wallet in this tab. */
 export function letGo(): void {
+  turn += 1;
   stopListening();
   stopListening = () => undefined;
   current.value = undefined;
@@ -68,18 +77,24 @@ export async function switchChain(chainId: number): Promise<void> {
   if (chosen !== chainId) throw new WalletFault("unknown-chain");
 }
 
-/** Has the text signed by `personal_sign`: the signature, in the wallet's own form. */
+/**
+ * Has the text signed by `personal_sign`: the signature, in the wallet's own form. Throws `WalletFault`: `changed` where the
+ * account, the chain or the wallet is another one by then, so that nobody is signed in with what they have just left.
+ */
 export async function signText(at: Connection, text: string): Promise<`0x${string}`> {
   const bytes = [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const signature = await ask(at.wallet.provider, "personal_sign", [`0x${bytes}`, at.account]);
   if (typeof signature !== "string" || !/^0x(?:[0-9a-f]{2}){1,6000}$/i.test(signature)) throw new WalletFault("nonsense");
+  const now = current.value;
+  if (now?.wallet !== at.wallet || now.account !== at.account || now.chainId !== at.chainId) throw new WalletFault("changed");
   return signature as `0x${string}`;
 }
 
-async function adopt(wallet: Announced, accounts: unknown): Promise<Connection> {
+async function adopt(wallet: Announced, accounts: unknown, isWanted: () => boolean): Promise<Connection> {
   const account = accountOf(accounts);
   if (account === undefined) throw new WalletFault("nonsense");
   const next: Connection = { wallet, account, chainId: await chainOf(wallet.provider) };
+  if (!isWanted()) throw new WalletFault("changed");
   stopListening();
   stopListening = listen(wallet);
   current.value = next;

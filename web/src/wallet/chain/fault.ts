@@ -11,6 +11,8 @@ export type FaultKind =
   | "unknown-chain"
   /** It is not connected to its chain. */
   | "disconnected"
+  /** Account, chain or wallet was another one by the time of its answer. */
+  | "changed"
   /** Its answer is none. */
   | "nonsense"
   /** No answer in time, to a question that asks nobody. */

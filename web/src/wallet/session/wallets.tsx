@@ -1,6 +1,6 @@
 // The choice of a wallet, and the switch of its chain: on the page of a link too, which asks for no session.
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { connect, connection, disconnect, switchChain } from "../chain/connection";
 import { type Announced, wallets } from "../chain/discovery";
 import { shortened } from "../../shared/format";
@@ -23,15 +23,17 @@ function Choice(): JSX.Element {
   const [asked, setAsked] = useState<string>();
   const [error, setError] = useState<string>();
   const texts = t().connect;
+  const choices = useRef(0);
   const choose = async (wallet: Announced): Promise<void> => {
+    const own = ++choices.current;
     setAsked(wallet.uuid);
     setError(undefined);
     try {
       await connect(wallet);
     } catch (thrown) {
-      setError(sentence(thrown));
+      if (own === choices.current) setError(sentence(thrown));
     }
-    setAsked(undefined);
+    if (own === choices.current) setAsked(undefined);
   };
   if (wallets.value.length === 0) return <p class="notice warn" role="status">{texts.none}</p>;
   const name = wallets.value.find((wallet) => wallet.uuid === asked)?.name;
@@ -40,9 +42,8 @@ function Choice(): JSX.Element {
       <ul class="plain-list wallets" aria-label={texts.wallets}>
         {wallets.value.map((wallet) => (
           <li key={wallet.uuid}>
-            <button type="button" aria-disabled={asked !== undefined} onClick={() => {
-              if (asked === undefined) void choose(wallet);
-            }}>
+            {/* Never shut: some wallets do not answer once their window is closed. */}
+            <button type="button" onClick={() => void choose(wallet)}>
               {wallet.icon !== "" && <img src={wallet.icon} alt="" />}
               {wallet.name}
             </button>

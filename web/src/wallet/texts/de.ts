@@ -152,6 +152,7 @@ export const de: WalletTexts = {
       "pending": "Die Wallet zeigt noch eine frühere Frage. Öffnen Sie sie und beantworten Sie zuerst diese.",
       "unknown-chain": "Die Wallet kennt diese Kette nicht. Fügen Sie sie in den Einstellungen der Wallet hinzu und wechseln Sie dann.",
       "disconnected": "Die Wallet erreicht ihre Kette nicht. Prüfen Sie ihr Netz und versuchen Sie es noch einmal.",
+      "changed": "Die Wallet hat inzwischen das Konto oder die Kette gewechselt. Es ist nichts geschehen; wählen Sie, was Sie verwenden wollen, und versuchen Sie es noch einmal.",
       "nonsense": "Die Wallet gab eine Antwort, die keinen Sinn hat. Nichts davon wurde verwendet. Erneuern Sie sie oder nehmen Sie eine andere.",
       "silent": "Die Wallet antwortet nicht. Öffnen Sie sie, oder laden Sie diese Seite neu.",
       "failed": "Die Wallet konnte es nicht. Öffnen Sie sie, um zu sehen, warum, und versuchen Sie es noch einmal.",

@@ -150,6 +150,7 @@ export const en = {
       "pending": "The wallet still shows an earlier question. Open it and answer that one first.",
       "unknown-chain": "The wallet does not know this chain. Add it in the wallet's settings, then switch.",
       "disconnected": "The wallet has no contact with its chain. Check its network and try again.",
+      "changed": "The wallet went to another account or chain meanwhile. Nothing has happened; choose the one that you want and try again.",
       "nonsense": "The wallet gave an answer that makes no sense. Nothing of it was used. Update it or use another one.",
       "silent": "The wallet does not answer. Open it, or load this page again.",
       "failed": "The wallet could not do it. Open it to see why, and try again.",
