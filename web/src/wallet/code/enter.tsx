@@ -1,5 +1,5 @@
 import type { JSX, TargetedSubmitEvent } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { BadAnswer, Refusal } from "../../shared/http";
 import { t } from "../texts";
 import { codeHash } from "./contract";
@@ -18,17 +18,20 @@ interface Props {
 
 /** Takes the digits and asks the relayer for the code behind them. What was typed stays, whatever goes wrong. */
 export function Enter({ otp, arrived, onUnlocked, noteError }: Props): JSX.Element {
-  const [digits, setDigits] = useState("");
+  // Not state: a password manager fills in and submits before anything is drawn anew, and each attempt counts.
+  const digits = useRef("");
+  const isUnderWay = useRef(false);
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<string>();
   const texts = t().enter;
 
   async function check(given: string): Promise<void> {
-    if (isBusy) return;
+    if (isUnderWay.current) return;
     if (given.length < DIGITS) {
       setError(texts.short);
       return;
     }
+    isUnderWay.current = true;
     setBusy(true);
     setError(undefined);
     try {
@@ -37,12 +40,13 @@ export function Enter({ otp, arrived, onUnlocked, noteError }: Props): JSX.Eleme
       noteError(failure);
       setError(refusalText(failure));
     } finally {
+      isUnderWay.current = false;
       setBusy(false);
     }
   }
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
-    void check(digits);
+    void check(digits.current);
   };
 
   return (
@@ -61,7 +65,7 @@ export function Enter({ otp, arrived, onUnlocked, noteError }: Props): JSX.Eleme
         error={error}
         isBusy={isBusy}
         onChange={(typed) => {
-          setDigits(typed);
+          digits.current = typed;
           setError(undefined);
         }}
         onComplete={(whole) => void check(whole)}

@@ -1,6 +1,6 @@
 // Six digits of a message, and what is done with them.
 import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { DIGITS } from "../code/digits";
 import { OtpInput } from "../code/otp-input";
 import { sentence } from "../errors";
@@ -18,16 +18,19 @@ interface Props {
 }
 
 export function DigitsForm({ label, hint, button, send, children }: Props): JSX.Element {
-  const [digits, setDigits] = useState("");
+  // Not state: a password manager fills in and submits before anything is drawn anew, and each attempt counts.
+  const digits = useRef("");
+  const isUnderWay = useRef(false);
   const [error, setError] = useState<string>();
   const [isBusy, setBusy] = useState(false);
 
   const submit = async (given: string): Promise<void> => {
-    if (isBusy) return;
+    if (isUnderWay.current) return;
     if (given.length !== DIGITS) {
       setError(t().enter.short);
       return;
     }
+    isUnderWay.current = true;
     setBusy(true);
     setError(undefined);
     try {
@@ -36,15 +39,18 @@ export function DigitsForm({ label, hint, button, send, children }: Props): JSX.
       noteError(thrown);
       setError(sentence(thrown));
     }
+    isUnderWay.current = false;
     setBusy(false);
   };
   const onSubmit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
-    void submit(digits);
+    void submit(digits.current);
   };
   return (
     <form class="stack" noValidate onSubmit={onSubmit}>
-      <OtpInput label={label} hint={hint} error={error} isBusy={isBusy} onChange={setDigits} onComplete={(all) => void submit(all)} />
+      <OtpInput label={label} hint={hint} error={error} isBusy={isBusy} onChange={(typed) => {
+        digits.current = typed;
+      }} onComplete={(all) => void submit(all)} />
       <div class="row">
         <button type="submit" aria-disabled={isBusy}>{button}</button>
         {children}
