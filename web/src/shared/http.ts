@@ -1,6 +1,7 @@
 // Calls to the daemon that served the page. What comes back is bounded, in time and in size, and has a known shape before
 // anything else sees it; what is refused comes back as one of three errors.
 import * as v from "valibot";
+import { visible } from "./visible";
 
 /** What an answer may weigh. */
 const MOST_BYTES = 2 * 1024 * 1024;
@@ -10,8 +11,8 @@ const WITHIN_MS = 20_000;
 const ProblemShape = v.looseObject({
   type: v.pipe(v.string(), v.regex(/^\/problems\/[a-z0-9-]{1,64}$/)),
   title: v.pipe(v.string(), v.maxLength(200)),
-  detail: v.optional(v.pipe(v.string(), v.maxLength(2_000)), ""),
-  requestId: v.optional(v.pipe(v.string(), v.maxLength(64)), ""),
+  detail: v.optional(v.pipe(v.string(), v.maxLength(2_000), v.transform(visible)), ""),
+  requestId: v.optional(v.pipe(v.string(), v.maxLength(64), v.transform(visible)), ""),
 });
 
 /** The daemon refused: RFC 9457's problem, or a status alone where something before the daemon answered. */

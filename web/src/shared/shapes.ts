@@ -1,5 +1,6 @@
 // Shapes that many answers have (api.md): bytes are 0x-hex, addresses EIP-55, times RFC 3339 UTC.
 import * as v from "valibot";
+import { visible } from "./visible";
 
 function hex(bytes: number): v.GenericSchema<unknown, `0x${string}`> {
   const pattern = new RegExp(`^0x[0-9a-fA-F]{${2 * bytes}}$`);
@@ -26,5 +27,5 @@ export const Time = v.pipe(
 );
 /** A count, a number of a block, a serial: exact. */
 export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-/** A short text of the daemon, shown as text. */
-export const Text = v.pipe(v.string(), v.maxLength(2_000));
+/** A short text of the daemon, shown as text that hides and reorders nothing. */
+export const Text = v.pipe(v.string(), v.maxLength(2_000), v.transform(visible));

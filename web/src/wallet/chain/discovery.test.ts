@@ -23,3 +23,8 @@ test("what a wallet says of itself is bounded, and its icon is an image or nothi
   assert.equal(last?.name.length, 64);
   assert.equal(last.icon, "");
 });
+
+test("a wallet's name hides and reorders nothing", () => {
+  hear({ info: { ...info, uuid: "4", name: "\u202eksaMateM\u200b" }, provider });
+  assert.equal(wallets.value.at(-1)?.name, "\\u{202e}ksaMateM\\u{200b}");
+});

@@ -2,6 +2,7 @@
 // stranger's text: bounded, shown as text, and its icon only as the image that it is.
 import { type ReadonlySignal, signal } from "@preact/signals";
 import * as v from "valibot";
+import { visible } from "../../shared/visible";
 
 /** EIP-1193, as far as this page asks. */
 export interface Provider {
@@ -26,7 +27,7 @@ const MOST_ICON = 512 * 1024;
 
 const InfoShape = v.object({
   uuid: v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
-  name: v.pipe(v.string(), v.transform((name) => name.trim().slice(0, 64)), v.minLength(1)),
+  name: v.pipe(v.string(), v.transform((name) => visible(Array.from(name.trim().slice(0, 128)).slice(0, 64).join(""))), v.minLength(1)),
   rdns: v.pipe(v.string(), v.minLength(1), v.maxLength(128)),
   icon: v.fallback(v.pipe(v.string(), v.maxLength(MOST_ICON), v.regex(/^data:image\/[a-z+.-]{1,16}[;,]/)), ""),
 });

@@ -18,7 +18,15 @@ test("what a person types becomes what the payload says", () => {
   const values = { to: TO, amount: "1500000000000000000", nonce: "7" };
   const it = describe(typedAction(VAULT, values));
   assert.deepEqual(it.message, { to: TO, amount: 1_500_000_000_000_000_000n, nonce: 7n });
-  assert.equal(shownField(amount, 1_500_000_000_000_000_000n), "1.5 ETH");
+  assert.equal(shownField(amount, 1_500_000_000_000_000_000n, "en"), "1.5 ETH");
+});
+
+test("an amount means in each language what the payload says", () => {
+  const value = 1_234_000_000_000_000_000n;
+  assert.equal(shownField(amount, value, "en"), "1.234 ETH");
+  assert.equal(shownField(amount, value, "de"), "1,234 ETH");
+  assert.deepEqual(readField(VAULT, amount, "1,234"), { value: value.toString() });
+  assert.equal(shownField(amount, 1_234_000n * 10n ** 18n, "de"), "1234000 ETH");
 });
 
 test("what could mean something else is not guessed at", () => {

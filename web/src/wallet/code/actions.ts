@@ -3,7 +3,8 @@
 import { type Abi, type AbiFunction, formatUnits, getAddress, isAddress, parseUnits } from "viem";
 import * as v from "valibot";
 import { Address } from "../../shared/shapes";
-import { type Authorization, type Value, visible } from "./authorization";
+import { visible } from "../../shared/visible";
+import type { Authorization, Value } from "./authorization";
 import type { Ticket, TypedAction } from "./otps";
 
 const Identifier = v.pipe(v.string(), v.regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/));
@@ -114,12 +115,16 @@ export function typedAction(action: Action, values: Readonly<Record<string, stri
   };
 }
 
-/** A field's name and value for people: `Amount`, `1.5 ETH`. */
-export function shownField(field: Field, value: Value): string {
+/**
+ * A field's value for people: `1.5 ETH`, in German `1,5 ETH`. With the language's own sign for decimals, since in German
+ * `1.234 ETH` is more than a thousand, and without one for thousands.
+ */
+export function shownField(field: Field, value: Value, language: string): string {
   if (typeof value === "string") return visible(value);
   if (typeof value === "object") return "";
   if (field.format !== "amount" || typeof value === "boolean") return value.toString();
-  return `${formatUnits(value, field.decimals ?? 0)} ${field.symbol ?? ""}`.trim();
+  const sign = new Intl.NumberFormat(language).formatToParts(1.5).find(({ type }) => type === "decimal")?.value ?? ".";
+  return `${formatUnits(value, field.decimals ?? 0).replace(".", sign)} ${field.symbol ?? ""}`.trim();
 }
 
 /** What is at hand of a code when the contract is called. */

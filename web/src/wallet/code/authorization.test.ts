@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashStruct } from "viem";
-import { NotShown, actionOf, describe, describeChecked, signInAction, visible } from "./authorization";
+import { NotShown, actionOf, describe, describeChecked, signInAction } from "./authorization";
 import type { TypedAction } from "./otps";
 
 const WITHDRAWAL: TypedAction = {
@@ -96,9 +96,4 @@ test("what cannot be shown to the letter is refused", () => {
     "a very long list": withValue("uint8[]", Array.from({ length: 300 }, () => 1)),
   };
   for (const [what, typed] of Object.entries(refused)) assert.throws(() => describe(typed), NotShown, what);
-});
-
-test("a text cannot hide or reorder other text", () => {
-  assert.equal(visible("pay \u202egnp.exe\nto: you\u200b"), "pay \\u{202e}gnp.exe\\u{a}to: you\\u{200b}");
-  assert.equal(visible("Grüße, 世界 <b>bold</b>"), "Grüße, 世界 <b>bold</b>");
 });

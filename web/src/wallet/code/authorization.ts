@@ -2,6 +2,7 @@
 // checks. Both are made from the same parsed values, so nobody is shown one thing and authorises another. The rules are
 // those of core/src/authorization.rs; what does not keep to them is not shown at all.
 import { concat, encodeAbiParameters, getAddress, hashStruct, isAddress, keccak256, zeroAddress } from "viem";
+import { visible } from "../../shared/visible";
 import type { TypedAction } from "./otps";
 
 const MOST_FIELDS = 64;
@@ -190,12 +191,4 @@ function readBytes(given: unknown, size: string, wrong: () => NotShown): `0x${st
   const length = Number(size);
   if (size !== "" && (length < 1 || length > 32 || given.length !== 2 + 2 * length)) throw wrong();
   return concat([given.toLowerCase() as `0x${string}`]);
-}
-
-/** A stranger's text with what would hide, reorder or break up other text made visible. */
-export function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (character) => {
-    const point = character.codePointAt(0) ?? 0;
-    return `\\u{${point.toString(16)}}`;
-  });
 }

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { shortened } from "../../shared/format";
-import { t } from "../texts";
+import { t, translator } from "../texts";
 import { shownField } from "./actions";
 import type { Line } from "./authorization";
 import type { Shown } from "./shown";
@@ -64,7 +64,7 @@ function Typed({ shown, account }: { readonly shown: Shown & { kind: "typed" }; 
           return [
             <dt key={`${index}-name`} class={indent}>{field?.label ?? line.name}</dt>,
             <dd key={`${index}-value`} class={indent}>
-              {field?.format === "amount" ? <strong class="digits">{shownField(field, line.value)}</strong> : <Plain line={line} account={account} />}
+              {field?.format === "amount" ? <strong class="digits">{shownField(field, line.value, translator.language.value)}</strong> : <Plain line={line} account={account} />}
             </dd>,
           ];
         })}

@@ -1,7 +1,7 @@
 import type { JSX, TargetedSubmitEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Refusal } from "../../shared/http";
-import { t } from "../texts";
+import { t, translator } from "../texts";
 import { View } from "../view";
 import { type Action, type Field, type FieldFault, NONCE, readField, shownField, typeOf, typedAction } from "./actions";
 import { Authorizes } from "./authorizes";
@@ -171,7 +171,7 @@ function FormField({ id, field, type, value, fault, most, onInput }: FieldProps)
     );
   }
   const isNumber = /^u?int/.test(type);
-  const hint = most === undefined ? undefined : texts.available(shownField(field, most));
+  const hint = most === undefined ? undefined : texts.available(shownField(field, most, translator.language.value));
   return (
     <div>
       <label for={id}>{field.label}{field.symbol !== undefined && ` (${field.symbol})`}</label>

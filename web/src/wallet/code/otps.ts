@@ -1,6 +1,7 @@
 // What the daemons say of codes: shapes and calls (api.md). Nothing else in the page reads such an answer.
 import * as v from "valibot";
 import { call } from "../../shared/http";
+import { describeChecked } from "./authorization";
 import { Address, Bytes32, Bytes, Count, Text, Time, Uuid } from "../../shared/shapes";
 
 export const STATUSES = [
@@ -103,9 +104,14 @@ export interface Wanted {
   readonly contactId: string;
 }
 
-/** Asks for a code. The same `key` again is the same request again, never a second code. */
-export function ask(wanted: Wanted, key: string): Promise<Accepted> {
-  return call("v1/otps", AcceptedShape, { method: "POST", body: wanted, headers: { "idempotency-key": key } });
+/**
+ * Asks for a code. The same `key` again is the same request again, never a second code. Throws `NotShown` where the code is
+ * for something else than what was asked for.
+ */
+export async function ask(wanted: Wanted, key: string): Promise<Accepted> {
+  const accepted = await call("v1/otps", AcceptedShape, { method: "POST", body: wanted, headers: { "idempotency-key": key } });
+  if (wanted.action !== undefined) describeChecked(wanted.action, accepted.action);
+  return accepted;
 }
 
 export function show(id: string, signal?: AbortSignal): Promise<Otp> {

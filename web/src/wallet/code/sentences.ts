@@ -1,14 +1,16 @@
 // Failures of a code as sentences that say what happened and what to do.
 import { Refusal } from "../../shared/http";
+import { visible } from "../../shared/visible";
 import { sentence } from "../errors";
 import { t } from "../texts";
 import type { Action } from "./actions";
-import { visible } from "./authorization";
+import { NotShown } from "./authorization";
 import { CallFailed, type Failure } from "./contract";
 
 /** Whatever failed, as a sentence; `action` knows the errors of its contract. */
 export function sentenceOf(error: unknown, action?: Action): string {
   if (error instanceof CallFailed) return ofFailure(error.failure, action);
+  if (error instanceof NotShown) return t().authorization.notShown;
   if (error instanceof Refusal) {
     const texts = t().failures;
     if (error.slug === "sponsoring-disabled" || error.slug === "sponsor-unavailable") return texts.sponsorOff;

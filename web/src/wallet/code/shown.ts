@@ -1,6 +1,7 @@
 // What the page knows of what a code authorises, and whether it may be used.
 import { actionFor, type Action } from "./actions";
-import { type Authorization, describeChecked, signInAction, visible } from "./authorization";
+import { visible } from "../../shared/visible";
+import { type Authorization, describeChecked, signInAction } from "./authorization";
 import type { Otp, TypedAction } from "./otps";
 
 /** What is shown of a code's purpose. `refused`: it is not what was issued, or cannot be shown; such a code is not used. */
