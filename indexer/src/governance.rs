@@ -75,6 +75,9 @@ struct Answers {
     fault: Option<String>,
 }
 
+/// What was told last, and when.
+type Look = (Instant, Arc<Value>);
+
 /// The governance of one deployment; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Governance {
@@ -82,7 +85,7 @@ pub struct Governance {
     node: Node,
     deployment: Deployment,
     timelock: Option<Address>,
-    last: Arc<Mutex<Option<(Instant, Arc<Value>)>>>,
+    last: Arc<Mutex<Option<Look>>>,
     /// What was announced never changes.
     announced: Arc<Lock<HashMap<(B256, B256), Announced>>>,
 }

@@ -64,13 +64,14 @@ impl Deployment {
     /// # Errors
     /// When forge is not installed, fails, or does not end in time; the log says why.
     pub async fn run(plan: &Plan, rpc_url: &Url, logs: &Path) -> Result<Self> {
+        // Before the folder is written: a process has one.
+        let _alone = FORGE.lock().await;
         let scratch = Scratch::new()?;
         let (input, output) = (scratch.0.join("config.json"), scratch.0.join("deployment.json"));
         fs::write(&input, plan.config().to_string())?;
         let log_path = logs.join("deploy.log");
         let log = fs::File::create(&log_path)?;
         let key = plan.deployer.to_bytes().to_string();
-        let _alone = FORGE.lock().await;
         let forge = Command::new(tools::foundry("forge")?)
             .args(["script", "script/Deploy.s.sol", "--broadcast"])
             .args(["--rpc-url", rpc_url.as_str(), "--private-key", &key])
