@@ -46,7 +46,7 @@ function Policies({ governance }: Props): JSX.Element {
   return (
     <section class="card stack" aria-labelledby="policies">
       <h3 id="policies">{texts.policies}</h3>
-      <div class="scroll" role="region" aria-labelledby="policies" tabIndex={0}>
+      <div class="scroll" role="group" aria-labelledby="policies" tabIndex={0}>
         <table>
           <thead>
             <tr>{[texts.purpose, texts.ttl, texts.grace, texts.attempts, texts.enabled, texts.since].map((name) => <th key={name} scope="col">{name}</th>)}</tr>
@@ -75,7 +75,7 @@ function Roles({ governance }: Props): JSX.Element {
   return (
     <section class="card stack" aria-labelledby="roles">
       <h3 id="roles">{texts.roles}</h3>
-      <div class="scroll" role="region" aria-labelledby="roles" tabIndex={0}>
+      <div class="scroll" role="group" aria-labelledby="roles" tabIndex={0}>
         <table>
           <thead>
             <tr>{[texts.role, texts.account, texts.since].map((name) => <th key={name} scope="col">{name}</th>)}</tr>
