@@ -22,6 +22,8 @@ async function deliveredCode(world, someone) {
 }
 
 async function openAdmin(world, someone) {
+  // Which of the two ports it is on, the page learns by asking.
+  someone.guard.expects(401);
   await someone.open('/', world.stack.is.indexerAdminUrl);
   await someone.page.getByLabel('Admin token').fill(await world.stack.adminToken('indexer'));
   await someone.page.getByRole('button', { name: 'Open' }).click();
