@@ -238,7 +238,7 @@ async fn ticket(State(app): State<App>, path: TicketPath) -> Result<Response, Pr
 async fn readyz(State(app): State<App>) -> Response {
     let chain = app.progress.snapshot();
     let queue = app.store.delivery_queue().await;
-    let store_ok = queue.is_ok();
+    let store_ok = queue.is_ok() && app.store.ping().await.is_ok();
     let (pending, oldest) = queue.unwrap_or_default();
     let lag = chain.lag_blocks();
     let chain_ok = chain.answered_ago().is_some_and(|ago| ago <= FRESH)

@@ -18,6 +18,8 @@ use super::{StoreError, begin};
 const QUEUE: usize = 1_024;
 /// So many share a commit: what the first of them waits for the last.
 const MOST: usize = 64;
+/// For so long a commit that was done shows that the next one will be.
+const PROVEN: Duration = Duration::from_secs(5);
 /// A commit that takes longer counts as one that does not come.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -52,11 +54,15 @@ pub(super) struct Group {
 struct Progress {
     /// Since when the work that is being committed waits.
     busy_since: Option<Instant>,
-    /// Whether the last commit failed.
-    failed: bool,
+    /// When the last commit was done; `None` where it failed, or there was none yet.
+    done_at: Option<Instant>,
 }
 
 impl Progress {
+    fn is_proven(&self) -> bool {
+        self.done_at.is_some_and(|at| at.elapsed() < PROVEN)
+    }
+
     fn is_stalled(&self) -> bool {
         self.busy_since.is_some_and(|since| since.elapsed() > PATIENCE)
     }
@@ -76,8 +82,9 @@ impl Group {
         self.jobs.closed().await;
     }
 
-    /// Answers when commits are coming: none is overdue, and the last one was done. Where it was not, nobody may write any
-    /// more because of this very answer, so that one is tried.
+    /// Answers when commits are coming: none is overdue, and one was done a moment ago. Where none was, as when nobody has
+    /// anything to write, or nobody may because of this very answer, one is tried: a file can be read for long after it
+    /// can be written no more.
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         let progress = *lock(&self.progress);
         if self.jobs.is_closed() {
@@ -86,7 +93,7 @@ impl Group {
         if progress.is_stalled() {
             return Err(StoreError::Stalled);
         }
-        if !progress.failed {
+        if progress.is_proven() {
             return Ok(());
         }
         // It is nobody's, and writing it is a page for the disk all the same.
@@ -159,7 +166,7 @@ async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>
     while waiting.recv_many(&mut jobs, MOST).await > 0 {
         lock(&progress).busy_since = Some(Instant::now());
         let failure = commit(&writer, &mut jobs).await.err();
-        *lock(&progress) = Progress { busy_since: None, failed: failure.is_some() };
+        *lock(&progress) = Progress { busy_since: None, done_at: failure.is_none().then(Instant::now) };
         for job in jobs.drain(..) {
             job.answer(failure.as_ref());
         }
@@ -273,8 +280,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn readiness_fails_where_nothing_was_written_for_a_while_and_nothing_can_be() {
+        let (_folder, store) = store().await;
+        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        assert!(store.ping().await.is_err(), "nobody has tried");
+        sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();
+        store.ping().await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        store.ping().await.unwrap();
+        lock(&store.group.progress).done_at = Instant::now().checked_sub(PROVEN);
+        assert!(store.ping().await.is_err(), "what was done long ago shows nothing");
+    }
+
+    #[tokio::test]
     async fn readiness_fails_while_a_commit_is_overdue() {
         let (_folder, store) = store().await;
+        store.ping().await.unwrap();
         let held = store.write().await.unwrap();
         let work = store.group.run(|w| Box::pin(async move { insert(w, "late").await.map(Outcome::Keep) }));
         let meanwhile = async {

@@ -1,11 +1,15 @@
 //! A database that cannot be written, for it is locked or its disk is full: nothing is skipped.
 
-use std::{io::Write, process::Stdio, time::Duration};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use otp_core::store::EventFilter;
-use testbed::faults::Disk;
+use otp_core::store::{EventFilter, Store};
+use testbed::faults::{Disk, SmtpFault, SmtpServer};
 
-use crate::harness::{Chain, World, follow};
+use crate::harness::{Chain, Process, World, eventually, follow, work_off};
 
 struct Small {
     world: World,
@@ -73,4 +77,97 @@ async fn a_database_that_another_process_locks_is_waited_for() {
     assert!(locker.wait().unwrap().success());
     follow(&mut tail).await;
     assert_eq!(world.deliveries("queued").await, 1);
+}
+
+/// Fills the disk once a message was taken whose answer is still to come.
+async fn fill_once_taken(disk: &Disk, smtp: &SmtpServer) {
+    eventually("a message to be taken", || async { (smtp.taken() == 1).then_some(()) }).await;
+    disk.fill().unwrap();
+}
+
+#[tokio::test]
+async fn a_message_on_its_way_while_the_disk_fills_is_delivered_once_by_its_message_id() {
+    let Small { world, disk, _place } = Small::new().await;
+    let smtp = SmtpServer::start().await.unwrap();
+    let (person, issued) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let worker = world.worker(smtp.port);
+    smtp.inject(SmtpFault::Late(Duration::from_secs(2)));
+    let (step, ()) = tokio::join!(worker.step(), fill_once_taken(&disk, &smtp));
+    step.unwrap_err();
+    world.store.ping().await.unwrap_err();
+    for _ in 0..3 {
+        // What a start does first, and what a worker does next.
+        world.store.release_deliveries().await.unwrap_err();
+        let _ = worker.step().await;
+        assert_eq!(smtp.taken(), 1, "what cannot be recorded went out again");
+    }
+    disk.clear().unwrap();
+    world.store.ping().await.unwrap();
+    world.store.release_deliveries().await.unwrap();
+    work_off(&worker).await;
+    let taken = smtp.drain();
+    assert_eq!(taken.len(), 2, "once more, since nobody knew");
+    assert!(taken.iter().all(|mail| *mail == taken[0] && mail.to == person.address));
+    assert!(taken[0].text.contains(issued.code.digits().expose()));
+    assert_eq!(world.deliveries("accepted").await, 1);
+}
+
+#[tokio::test]
+async fn the_daemon_ends_on_a_full_disk_and_delivers_once_there_is_room() {
+    let Small { world, disk, _place } = Small::new().await;
+    let smtp = SmtpServer::start().await.unwrap();
+    // Its own files are not on the disk that fills, as a log would not be.
+    let place = tempfile::tempdir().unwrap();
+    let config = place.path().join("indexer.toml");
+    std::fs::write(&config, world.config_text(&world.chain.url, smtp.port)).unwrap();
+    let start = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_indexer"));
+        Process(command.arg("run").arg("--config").arg(&config).stderr(Stdio::null()).spawn().unwrap())
+    };
+    let mut daemon = start();
+    smtp.inject(SmtpFault::Late(Duration::from_secs(2)));
+    let (person, _) = world.issue_one().await;
+    fill_once_taken(&disk, &smtp).await;
+    for turn in 0..3 {
+        if turn > 0 {
+            daemon = start();
+        }
+        let child = std::cell::RefCell::new(&mut daemon.0);
+        let ended = eventually("its end", || async { child.borrow_mut().try_wait().unwrap() }).await;
+        assert_eq!(ended.code(), Some(1), "on a full disk it goes on");
+        assert_eq!(smtp.taken(), 1, "what cannot be recorded went out again");
+    }
+    disk.clear().unwrap();
+    let _daemon = start();
+    eventually("the message to be accepted", || async { (world.deliveries("accepted").await == 1).then_some(()) })
+        .await;
+    let taken = smtp.drain();
+    assert_eq!(taken.len(), 2, "once more, since nobody knew");
+    assert!(taken.iter().all(|mail| *mail == taken[0] && mail.to == person.address));
+}
+
+#[tokio::test]
+async fn a_database_on_a_disk_that_became_read_only_is_not_ready_and_sends_nothing() {
+    let Small { world, disk, _place } = Small::new().await;
+    let smtp = SmtpServer::start().await.unwrap();
+    world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let path = world.folder.path().join("otp.db");
+    // As a process left it that died: with the log's companions, without which SQLite would not even open the file.
+    let left = world.folder.path().join("left.db");
+    for companion in ["", "-wal", "-shm"] {
+        std::fs::copy(format!("{}{companion}", path.display()), format!("{}{companion}", left.display())).unwrap();
+    }
+    world.store.close().await;
+    disk.read_only(true).unwrap();
+    let store = Store::open(&left).await.unwrap();
+    store.delivery_counts().await.unwrap();
+    store.ping().await.unwrap_err();
+    let mut worker = world.worker(smtp.port);
+    worker.store = store.clone();
+    worker.step().await.unwrap_err();
+    assert_eq!(smtp.taken(), 0);
+    store.close().await;
+    disk.read_only(false).unwrap();
 }
