@@ -5,11 +5,22 @@ use alloy::primitives::{Address, B256};
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, group::Outcome};
+use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, depth::HELD_MS, group::Outcome};
 use crate::{clock::now_ms, id::Purpose, language::Language, metrics::DELIVERIES};
 
 /// So many rows at most are settled by one claim: others wait for the commit.
 const MOST_DROPPED: usize = 64;
+/// No retry is put off for longer, whatever the configuration or a provider asks for: a row that is due later was stored
+/// before this server's clock was set back.
+const LONGEST_PAUSE_MS: i64 = 900_000;
+/// Rows that are due at ?1 and that nobody holds. By whatever clock ?2 was written, one beyond it, and one that was never
+/// tried, owes its date to a clock that was set back since; what is held waits for a block and no clock.
+macro_rules! due {
+    () => {
+        "state IN ('queued', 'sending') AND lease_until_ms <= ?1
+         AND due_at_ms < ?3 AND (due_at_ms <= ?1 OR due_at_ms > ?2 OR attempts = 0)"
+    };
+}
 
 /// A message that this process has claimed and must send or settle.
 #[derive(Debug)]
@@ -135,9 +146,10 @@ impl Store {
     }
 
     async fn is_delivery_due(&self) -> Result<bool, StoreError> {
-        let due = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1
-                   AND lease_until_ms <= ?1)";
-        Ok(sqlx::query_scalar(due).bind(now_ms()).fetch_one(&self.readers).await?)
+        let now = now_ms();
+        let due = concat!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE ", due!(), ")");
+        let due = sqlx::query_scalar(due).bind(now).bind(now.saturating_add(LONGEST_PAUSE_MS)).bind(HELD_MS);
+        Ok(due.fetch_one(&self.readers).await?)
     }
 }
 
@@ -197,12 +209,16 @@ enum Verdict {
 }
 
 async fn next_due(write: &mut SqliteConnection) -> Result<Option<DueRow>, StoreError> {
-    Ok(sqlx::query_as(
+    let now = now_ms();
+    Ok(sqlx::query_as(concat!(
         "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, language, attempts, created_at_ms,
-         expires_at_ms, state = 'sending' AS is_resumed FROM deliveries WHERE state IN ('queued', 'sending') AND due_at_ms <= ?1 AND lease_until_ms <= ?1
-         ORDER BY due_at_ms LIMIT 1",
-    )
-    .bind(now_ms())
+         expires_at_ms, state = 'sending' AS is_resumed FROM deliveries WHERE ",
+        due!(),
+        " ORDER BY due_at_ms LIMIT 1"
+    ))
+    .bind(now)
+    .bind(now.saturating_add(LONGEST_PAUSE_MS))
+    .bind(HELD_MS)
     .fetch_optional(&mut *write)
     .await?)
 }

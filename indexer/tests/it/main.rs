@@ -8,6 +8,7 @@ mod audit_files;
 mod bad_input;
 mod bounces;
 mod changes;
+mod clock;
 mod commands;
 mod deleted_meanwhile;
 mod delivery;
