@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use otp_core::{
     clock::now_ms,
     contact::Channel,
+    failpoint,
     metrics::{DELIVERIES, DELIVERY_UNANSWERED},
     seal::Keyring,
     store::{Job, NewInapp, Outbox, Store, StoreError},
@@ -147,6 +148,7 @@ impl Worker {
         let lease = i64::try_from((self.channels.longest() + LEASE_MARGIN).as_millis()).unwrap_or(i64::MAX);
         let head_s = self.progress.snapshot().head.map(|head| head.timestamp);
         let Some(job) = self.store.claim_delivery(lease, head_s).await? else { return Ok(false) };
+        failpoint::hit("message-claimed");
         if job.is_resumed {
             metrics::counter!(DELIVERY_UNANSWERED, "channel" => job.channel.clone()).increment(1);
         }
@@ -161,7 +163,9 @@ impl Worker {
             Ok((channel, message)) => self.channels.hand_over(channel, &message).await,
             Err(failure) => Err(failure),
         };
+        failpoint::hit("message-sent");
         self.settle(&job, outcome).await?;
+        failpoint::hit("message-settled");
         Ok(true)
     }
 

@@ -13,6 +13,7 @@ use std::{
 use alloy::{eips::BlockNumberOrTag, primitives::B256};
 use otp_core::{
     contact::Channel,
+    failpoint,
     metrics::{INDEXER_EVENTS_MENDED, INDEXER_FINAL_LAG_BLOCKS},
     store::{Block, ChainEvent, Cursor, Depth, Outbox, Second, Store, Stretch},
 };
@@ -228,8 +229,10 @@ impl Settler {
             );
             return Err(DISAGREE.into());
         }
+        failpoint::hit("final-read");
         let settled = self.store.settle(&self.outbox, second, &found.missing, head.timestamp).await?;
         let Some(due) = settled else { return Ok(false) };
+        failpoint::hit("final-stored");
         if !found.missing.is_empty() {
             let events = u64::try_from(found.missing.len()).unwrap_or(u64::MAX);
             metrics::counter!(INDEXER_EVENTS_MENDED).increment(events);

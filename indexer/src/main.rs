@@ -43,7 +43,7 @@ enum Command {
 }
 
 /// Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 the database differs from the chain.
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run { config } => {
             cli::run("indexer", Config::load(config.as_deref()), |config| &config.log_filter, run::run)

@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
 use otp_core::{
+    failpoint,
     metrics::INDEXER_ODD_LOGS,
     store::{Block, ChainEvent, Cursor, EventKind, Outbox, Store, StoreError},
 };
@@ -278,7 +279,9 @@ impl Tail {
     }
 
     async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
+        failpoint::hit("block-read");
         let due = self.store.apply(&self.outbox, from, blocks, events).await?.ok_or_else(moved)?;
+        failpoint::hit("block-applied");
         count_odd(events);
         if let Some(last) = blocks.last() {
             self.progress.was_read(last.number, self.source.asked());

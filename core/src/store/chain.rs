@@ -10,7 +10,7 @@ use super::{
     deliveries::Outbox,
     rows::{enqueue_codes, insert_blocks, insert_events},
 };
-use crate::id::Deployment;
+use crate::{failpoint, id::Deployment};
 
 /// The last block applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +260,7 @@ impl Store {
         let events: Vec<&ChainEvent> = events.iter().collect();
         insert_blocks(&mut tx, blocks).await?;
         insert_events(&mut tx, &events).await?;
+        failpoint::hit("half-applied");
         let deliveries = enqueue_codes(&mut tx, outbox, &events).await?;
         tx.commit().await?;
         Ok(Some(deliveries))
@@ -291,6 +292,7 @@ impl Store {
             .execute(&mut *tx)
             .await?
             .rows_affected();
+        failpoint::hit("half-rewound");
         let deliveries = cancel_off_chain(&mut tx).await?;
         tx.commit().await?;
         Ok(Some(Rewound { events, deliveries, sent }))

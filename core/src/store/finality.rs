@@ -11,7 +11,7 @@ use super::{
     column,
     rows::{enqueue_codes, insert_blocks, insert_events},
 };
-use crate::id::Deployment;
+use crate::{failpoint, id::Deployment};
 
 /// A second reading of final blocks.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +97,7 @@ impl Store {
         let blocks = second.stretch.blocks.iter().filter(|block| eventful.contains(&block.hash));
         insert_blocks(&mut tx, &blocks.copied().collect::<Vec<_>>()).await?;
         insert_events(&mut tx, missed).await?;
+        failpoint::hit("half-final");
         let lives = |event: &&&ChainEvent| event.facts.expiry.is_some_and(|expiry| expiry >= head_s);
         let due = enqueue_codes(&mut tx, outbox, &missed.iter().filter(lives).copied().collect::<Vec<_>>()).await?;
         tx.commit().await?;

@@ -19,6 +19,7 @@ use std::{
 use otp_core::{
     clock::now_ms,
     evidence::{SignedHead, SigningKey},
+    failpoint,
     id::Deployment,
     metrics::{EVIDENCE_ENTRIES, EVIDENCE_EXPORT_LAG_HEADS, EVIDENCE_HEAD_AGE_SECONDS},
     seal::Keyring,
@@ -97,8 +98,14 @@ impl Notary {
         }
         let appended = self.append().await?;
         if let Some(appended) = appended {
+            if appended.entries > 0 {
+                failpoint::hit("entries-logged");
+            }
             let rule = self.config.heads;
             self.store.sign_evidence(&self.deployment, rule, appended, &self.key, now_ms()).await?;
+            if appended.entries > 0 {
+                failpoint::hit("entries-signed");
+            }
         }
         if Instant::now() >= self.export_from {
             self.export().await?;
@@ -185,8 +192,10 @@ async fn export(store: &Store, deployment: &Deployment, directory: &Directory) -
             let attested = store.evidence_attested(segment).await?;
             directory.replace_attested(segment, attested).await?;
             directory.write_entries(segment, store.evidence_entries(segment.first, limit).await?).await?;
+            failpoint::hit("entries-exported");
         }
         directory.write_head(&head).await?;
+        failpoint::hit("head-exported");
         before = Some(head);
     }
 }

@@ -1,6 +1,6 @@
 //! The way back, where the chain has changed under the cursor.
 
-use otp_core::{metrics::INDEXER_REORG_BLOCKS, store::Cursor};
+use otp_core::{failpoint, metrics::INDEXER_REORG_BLOCKS, store::Cursor};
 
 use super::{Step, Tail, TailError, moved};
 use crate::source::{ReadError, Source};
@@ -59,6 +59,7 @@ impl Tail {
 
     async fn rewind(&self, from: Cursor, to: Cursor) -> Result<Step, TailError> {
         let undone = self.store.rewind(&self.config.deployment, from, to).await?.ok_or_else(moved)?;
+        failpoint::hit("rewound");
         self.progress.stands_at(to);
         metrics::histogram!(INDEXER_REORG_BLOCKS).record((from.number - to.number) as f64);
         tracing::warn!(

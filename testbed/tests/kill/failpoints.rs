@@ -44,7 +44,7 @@ const MET_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
-    let program = build();
+    let program = build("relayer");
     let plain = tools::daemon("relayer").unwrap();
     let rounds: u64 = env::var("FAILPOINT_ROUNDS").ok().map_or(1, |text| text.parse().unwrap());
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -111,15 +111,16 @@ async fn revoke_newest(stack: &Stack, folder: &Path) {
     panic!("no revocation was taken");
 }
 
-/// The relayer with its failpoints, beside the plain one.
-fn build() -> PathBuf {
+/// A daemon with its failpoints, beside the plain one.
+pub(crate) fn build(daemon: &str) -> PathBuf {
     let done = Command::new(env!("CARGO"))
         // The packages that are built together anyway: alone, it would have its dependencies built with other features.
         .args(["build", "--quiet", "-p", "relayer", "-p", "indexer", "-p", "testbed"])
-        .args(["--features", "relayer/failpoints", "--bin", "relayer-failpoints"])
+        .args(["--features", "relayer/failpoints,indexer/failpoints"])
+        .args(["--bin", "relayer-failpoints", "--bin", "indexer-failpoints"])
         .current_dir(tools::checkout())
         .status()
         .unwrap();
-    assert!(done.success(), "the relayer with failpoints does not build");
-    tools::daemon("relayer-failpoints").unwrap()
+    assert!(done.success(), "the daemons with failpoints do not build");
+    tools::daemon(&format!("{daemon}-failpoints")).unwrap()
 }

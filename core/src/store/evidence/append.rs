@@ -8,6 +8,7 @@ use super::{TABLE, Tip, insert_entry, step_of, tip};
 use crate::{
     clock::now_ms,
     evidence::{Attested, Entry, Fields, KeyChange, Step, StepKind},
+    failpoint,
     id::Deployment,
     store::{ChainEvent, Cursor, EventFilter, Store, StoreError, Write, column, events},
 };
@@ -85,6 +86,7 @@ impl Store {
                 break;
             }
             end = append(&mut tx, end, step, ours, attesting).await?;
+            failpoint::hit("half-logged");
         }
         tx.commit().await?;
         Ok(Some(Appended { entries: end.next - first, final_block, complete: all && !waits }))
