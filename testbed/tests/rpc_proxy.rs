@@ -12,12 +12,14 @@ use alloy::{
     primitives::{Address, Bytes, TxKind, U256},
     signers::{SignerSync, local::PrivateKeySigner},
 };
+use futures_util::{SinkExt, Stream, StreamExt};
 use serde_json::{Value, json};
 use testbed::{
     anvil::Anvil,
-    faults::{Fault, RpcProxy},
+    faults::{Fault, RpcProxy, SocketFault, WsProxy},
     ports::Ports,
 };
+use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 async fn node(folder: &tempfile::TempDir) -> (Anvil, RpcProxy) {
     let anvil = Anvil::start(Ports::free().unwrap().rpc(), folder.path()).await.unwrap();
@@ -122,4 +124,59 @@ fn raw(signer: &PrivateKeySigner, max_fee_per_gas: u128, max_priority_fee_per_ga
     };
     let signature = signer.sign_hash_sync(&transaction.signature_hash()).unwrap();
     TxEnvelope::from(transaction.into_signed(signature)).encoded_2718().into()
+}
+
+/// The numbers of the next heads that a subscriber hears of.
+async fn heads(
+    socket: &mut (impl Stream<Item = Result<Message, impl std::fmt::Debug>> + Unpin),
+    count: usize,
+) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+        let said: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        if let Some(number) = said["params"]["result"]["number"].as_str() {
+            numbers.push(u64::from_str_radix(number.trim_start_matches("0x"), 16).unwrap());
+        }
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_socket_falls_silent_repeats_swaps_invents_and_hangs_up_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (anvil, node) = node(&folder).await;
+    ask(&node, "evm_setIntervalMining", json!([0])).await;
+    let proxy = WsProxy::start(&anvil.url.as_str().replace("http", "ws").parse().unwrap()).await.unwrap();
+    let (mut socket, _) = connect_async(proxy.url().as_str()).await.unwrap();
+    let subscribe = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"] });
+    socket.send(Message::Text(subscribe.to_string().into())).await.unwrap();
+    socket.next().await.unwrap().unwrap();
+    let mine = async || ask(&node, "anvil_mine", json!(["0x1"])).await;
+
+    mine().await;
+    let first = heads(&mut socket, 1).await[0];
+    proxy.set(Some(SocketFault::Twice));
+    mine().await;
+    assert_eq!(heads(&mut socket, 2).await, [first + 1, first + 1]);
+    proxy.set(Some(SocketFault::Swapped));
+    mine().await;
+    mine().await;
+    assert_eq!(heads(&mut socket, 2).await, [first + 3, first + 2]);
+    proxy.set(Some(SocketFault::Silent));
+    mine().await;
+    while proxy.silenced() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    proxy.set(None);
+    mine().await;
+    assert_eq!(heads(&mut socket, 1).await, [first + 5], "one was swallowed");
+    assert_eq!((proxy.connected(), proxy.announced()), (1, 6));
+
+    proxy.say_removed(&json!({ "blockHash": "0x01" }));
+    let said = socket.next().await.unwrap().unwrap();
+    let said: Value = serde_json::from_str(said.to_text().unwrap()).unwrap();
+    assert_eq!(said["params"]["result"], json!({ "blockHash": "0x01", "removed": true }));
+    proxy.hang_up();
+    assert!(!matches!(socket.next().await, Some(Ok(_))), "the connection is gone");
 }

@@ -6,10 +6,12 @@ mod replacement;
 mod rpc_proxy;
 mod rule;
 mod smtp;
+mod ws_proxy;
 
 pub use self::{
     disk::Disk,
     rpc_proxy::RpcProxy,
     rule::{Fault, Rule},
     smtp::{SmtpFault, SmtpServer, Taken},
+    ws_proxy::{SocketFault, WsProxy},
 };

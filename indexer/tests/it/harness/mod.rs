@@ -179,8 +179,8 @@ impl World {
         Tail::new(source, self.store.clone(), self.outbox.clone(), config, self.progress.clone(), Arc::default())
     }
 
-    pub(crate) fn tail_that_asks_every(&self, poll_ms: u64) -> Tail {
-        let text = self.config_text(&self.chain.url, 1).replace("poll_ms = 50", &format!("poll_ms = {poll_ms}"));
+    pub(crate) fn tail_that_asks(&self, rpc_url: &str, poll_ms: u64) -> Tail {
+        let text = self.config_text(rpc_url, 1).replace("poll_ms = 50", &format!("poll_ms = {poll_ms}"));
         let config = Config::parse(&text).unwrap().chain;
         let (node, pool) = otp_core::chain::connect(&config.rpc, config.deployment.chain_id).unwrap();
         let source = Source::new(node, pool, config.deployment.verifier);
