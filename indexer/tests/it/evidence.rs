@@ -75,7 +75,7 @@ pub(crate) fn options(world: &World, rpc_url: &str) -> Options {
     }
 }
 
-async fn audited(world: &World) -> Report {
+pub(crate) async fn audited(world: &World) -> Report {
     audit(&options(world, &world.chain.url)).await
 }
 
@@ -86,7 +86,7 @@ async fn impersonate(chain: &Chain, wallet: Address) {
 
 /// A code of ours that is delivered and verified, one that is revoked, a stranger's batch with a copy of the first one's
 /// id that is revoked whole, and a change of policy. Eight steps, with the policy that the deployment set.
-async fn story(world: &World, mailbox: &Mailbox) -> (Person, Issued) {
+pub(crate) async fn story(world: &World, mailbox: &Mailbox) -> (Person, Issued) {
     let chain = &world.chain;
     let (person, issued) = world.issue_one().await;
     follow(&mut world.tail(&chain.url)).await;
@@ -111,7 +111,7 @@ async fn story(world: &World, mailbox: &Mailbox) -> (Person, Issued) {
     (person, issued)
 }
 
-async fn entries(world: &World) -> Vec<Entry> {
+pub(crate) async fn entries(world: &World) -> Vec<Entry> {
     world.store.evidence_entries(0, 1_000).await.unwrap()
 }
 
@@ -124,7 +124,7 @@ fn words(entries: &[Entry]) -> Vec<&'static str> {
 }
 
 /// Every file below a folder with its contents.
-fn tree(root: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn tree(root: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for folder in ["attested", "entries", "heads"] {
         for file in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use otp_core::store::{Figures, Store};
 
 use crate::{
+    evidence::{audited, config, entries, exported, log, story, tree},
     figures::{calls, finalise, live_through, measuring},
     harness::{Mailbox, World, follow, work_off},
 };
@@ -103,5 +104,35 @@ async fn a_restored_backup_catches_up_and_sends_nothing_that_it_knows_as_sent() 
     work_off(&world.worker(mailbox.smtp_port)).await;
     mailbox.one(&first.address).await;
     assert!(mailbox.of(&second.address).await.is_empty(), "its request is lost: nobody's code");
+    assert!(indexer(&world, "verify").await);
+}
+
+#[tokio::test]
+async fn a_rebuild_leaves_the_evidence_log_as_it_was_and_what_it_derived_verifies() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    story(&world, &mailbox).await;
+    log(&world, config(&world)).await;
+    let (logged, files) = (entries(&world).await, tree(&exported(&world)));
+    assert_eq!(audited(&world).await.code(), 0);
+    for damage in [
+        "SELECT 1",
+        "DELETE FROM events WHERE kind = 'otp-set'",
+        "DELETE FROM events; DELETE FROM blocks; DELETE FROM cursors",
+    ] {
+        sql(&world, damage);
+        assert!(indexer(&world, "rebuild").await, "{damage}");
+        assert!(indexer(&world, "verify").await, "{damage}");
+        // The daemon that starts after it finds every step in the log.
+        log(&world, config(&world)).await;
+        assert_eq!((entries(&world).await, tree(&exported(&world))), (logged.clone(), files.clone()), "{damage}");
+        assert_eq!(audited(&world).await.code(), 0, "{damage}");
+    }
+    world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    log(&world, config(&world)).await;
+    assert_eq!(entries(&world).await.len(), logged.len() + 1, "and goes on with what is new");
+    let report = audited(&world).await;
+    assert_eq!(report.code(), 0, "{}", report.text());
     assert!(indexer(&world, "verify").await);
 }
