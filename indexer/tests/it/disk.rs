@@ -1,15 +1,11 @@
 //! A database that cannot be written, for it is locked or its disk is full: nothing is skipped.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{io::Write, process::Stdio, time::Duration};
 
 use otp_core::store::{EventFilter, Store};
 use testbed::faults::{Disk, SmtpFault, SmtpServer};
 
-use crate::harness::{Chain, Process, World, eventually, follow, work_off};
+use crate::harness::{Chain, World, eventually, follow, work_off};
 
 struct Small {
     world: World,
@@ -111,40 +107,6 @@ async fn a_message_on_its_way_while_the_disk_fills_is_delivered_once_by_its_mess
     assert!(taken.iter().all(|mail| *mail == taken[0] && mail.to == person.address));
     assert!(taken[0].text.contains(issued.code.digits().expose()));
     assert_eq!(world.deliveries("accepted").await, 1);
-}
-
-#[tokio::test]
-async fn the_daemon_ends_on_a_full_disk_and_delivers_once_there_is_room() {
-    let Small { world, disk, _place } = Small::new().await;
-    let smtp = SmtpServer::start().await.unwrap();
-    // Its own files are not on the disk that fills, as a log would not be.
-    let place = tempfile::tempdir().unwrap();
-    let config = place.path().join("indexer.toml");
-    std::fs::write(&config, world.config_text(&world.chain.url, smtp.port)).unwrap();
-    let start = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_indexer"));
-        Process(command.arg("run").arg("--config").arg(&config).stderr(Stdio::null()).spawn().unwrap())
-    };
-    let mut daemon = start();
-    smtp.inject(SmtpFault::Late(Duration::from_secs(2)));
-    let (person, _) = world.issue_one().await;
-    fill_once_taken(&disk, &smtp).await;
-    for turn in 0..3 {
-        if turn > 0 {
-            daemon = start();
-        }
-        let child = std::cell::RefCell::new(&mut daemon.0);
-        let ended = eventually("its end", || async { child.borrow_mut().try_wait().unwrap() }).await;
-        assert_eq!(ended.code(), Some(1), "on a full disk it goes on");
-        assert_eq!(smtp.taken(), 1, "what cannot be recorded went out again");
-    }
-    disk.clear().unwrap();
-    let _daemon = start();
-    eventually("the message to be accepted", || async { (world.deliveries("accepted").await == 1).then_some(()) })
-        .await;
-    let taken = smtp.drain();
-    assert_eq!(taken.len(), 2, "once more, since nobody knew");
-    assert!(taken.iter().all(|mail| *mail == taken[0] && mail.to == person.address));
 }
 
 #[tokio::test]

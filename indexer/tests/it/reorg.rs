@@ -215,32 +215,3 @@ async fn reorgs_of_every_depth_while_a_message_is_on_its_way_send_it_once() {
         world.assert_as_chain().await;
     }
 }
-
-#[tokio::test]
-async fn reorgs_of_every_depth_during_a_backfill_leave_what_the_chain_has() {
-    let world = World::new().await;
-    let mut tail = world.tail(&world.chain.url);
-    let mut queued = 0;
-    for (depth, same) in
-        [(1, true), (1, false), (3, true), (3, false), (10, true), (10, false), (30, true), (30, false)]
-    {
-        world.issue_one().await;
-        world.chain.mine(150).await;
-        // Ranges are under way when the tip changes, which no range has reached.
-        tail.step().await.unwrap();
-        let (_, issued) = world.issue_one().await;
-        world.chain.mine(depth - 1).await;
-        let again: &[&Issued] = if same { &[&issued] } else { &[] };
-        world.chain.reorg_with(depth, again).await;
-        follow(&mut tail).await;
-        world.assert_as_chain().await;
-        queued += 1 + u64::from(same);
-        assert_eq!(world.deliveries("queued").await, queued, "depth {depth}, same {same}");
-        if !same {
-            world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
-            follow(&mut tail).await;
-            queued += 1;
-        }
-    }
-    assert_eq!(world.deliveries("queued").await, queued);
-}
