@@ -3,12 +3,14 @@
 //! The relayer is built with its failpoints and dies at each of them by itself; a short run takes each once,
 //! `FAILPOINT_ROUNDS` more often.
 use std::{
+    collections::HashSet,
     env,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use alloy::primitives::B256;
 use testbed::{
     anvil,
     stack::{Daemon, Options, Stack},
@@ -52,7 +54,7 @@ async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
     let options = Options { code_ttl_s: CODE_TTL_S, ..Options::new(folder.path().to_owned()) };
     let mut stack = Stack::start(&options).await.unwrap();
     let load = Load::start(&stack.description, seed).await;
-    let mut kills = 0;
+    let (mut kills, mut revoked) = (0, HashSet::new());
     for round in 1..=rounds {
         for place in PLACES {
             stack.kill(Daemon::Relayer).await.unwrap();
@@ -62,7 +64,7 @@ async fn a_kill_at_every_step_loses_nothing_and_doubles_nothing() {
             stack.restart_as(Daemon::Relayer, program.clone(), env(format!("{place}:{time}"), replace_after)).unwrap();
             if place.starts_with("call") {
                 for _ in 0..time {
-                    revoke_newest(&stack, folder.path()).await;
+                    revoke_newest(&stack, folder.path(), &mut revoked).await;
                 }
             }
             let died = stack.until_ended(Daemon::Relayer, MET_WITHIN).await;
@@ -95,16 +97,20 @@ fn env(failpoint: String, replace_after_ms: &str) -> Vec<(&'static str, String)>
     ]
 }
 
-/// An operator revokes the code that landed last, and asks until the relayer, which may be starting, has taken it.
-async fn revoke_newest(stack: &Stack, folder: &Path) {
+/// An operator revokes the code that landed last, and asks until the relayer, which may be starting, has taken it. One that was
+/// revoked before makes no call any more, so under load this waits for another one to land.
+async fn revoke_newest(stack: &Stack, folder: &Path, revoked: &mut HashSet<B256>) {
     let node = anvil::connect(&stack.description.rpc_url).unwrap();
-    let landed = serials(&node, &stack.description).await;
-    let (newest, _) = landed.iter().max_by_key(|(_, serials)| serials.last()).unwrap();
-    for _ in 0..200 {
-        let mut relayer = tokio::process::Command::new(tools::daemon("relayer").unwrap());
-        relayer.arg("revoke").arg(newest.to_string()).arg("--config").arg(folder.join("relayer.toml"));
-        if relayer.output().await.unwrap().status.success() {
-            return;
+    for _ in 0..400 {
+        let landed = serials(&node, &stack.description).await;
+        let (newest, _) = landed.iter().max_by_key(|(_, serials)| serials.last()).unwrap();
+        if !revoked.contains(newest) {
+            let mut relayer = tokio::process::Command::new(tools::daemon("relayer").unwrap());
+            relayer.arg("revoke").arg(newest.to_string()).arg("--config").arg(folder.join("relayer.toml"));
+            if relayer.output().await.unwrap().status.success() {
+                revoked.insert(*newest);
+                return;
+            }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
