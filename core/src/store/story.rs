@@ -186,35 +186,6 @@ struct IssuanceRow {
     root: Vec<u8>,
     tx_hash: Option<Vec<u8>>,
     created_at_ms: i64,
-    /// Where it landed on the canonical chain, if it did: all four or none.
-    timestamp: Option<i64>,
-    expiry: Option<i64>,
-    landed_tx_hash: Option<Vec<u8>>,
-    block_number: Option<i64>,
-}
-
-impl IssuanceRow {
-    fn read(self) -> Result<(Issuance, Option<Issued>), StoreError> {
-        let landed = match (self.timestamp, self.expiry, self.landed_tx_hash, self.block_number) {
-            (Some(at_s), Some(expiry_s), Some(tx_hash), Some(block_number)) => Some(Issued {
-                at_s,
-                expiry_s,
-                tx_hash: column::word(&tx_hash, "events")?,
-                block_number: column::unsigned(block_number, "events")?,
-            }),
-            _ => None,
-        };
-        let issuance = Issuance {
-            batch_id: self.batch_id,
-            issuer: column::address(&self.issuer, "batches")?,
-            serial: column::unsigned(self.serial, "issuances")?,
-            on_chain_id: column::word(&self.on_chain_id, "issuances")?,
-            root: column::word(&self.root, "batches")?,
-            tx_hash: self.tx_hash.map(|hash| column::word(&hash, "calls")).transpose()?,
-            signed_at_ms: self.created_at_ms,
-        };
-        Ok((issuance, landed))
-    }
 }
 
 impl Store {
@@ -236,11 +207,11 @@ impl Store {
         let Some(row) = request(&mut read, account_id, request_id).await? else { return Ok(None) };
         let purpose: Purpose =
             column::word(&row.purpose, TABLE)?.try_into().map_err(|_| StoreError::Damaged { table: TABLE })?;
-        let (mut issuance, mut chain, mut delivery) = (None, ChainFacts::default(), None);
-        if let Some((issued, landed)) = self::issuance(&mut read, request_id).await? {
-            chain = chain_facts(&mut read, &issued, landed).await?;
-            delivery = delivery_facts(&mut read, issued.on_chain_id).await?;
-            issuance = Some(issued);
+        let issuance = issuance(&mut read, request_id).await?;
+        let (mut chain, mut delivery) = (ChainFacts::default(), None);
+        if let Some(issuance) = &issuance {
+            chain = chain_facts(&mut read, issuance).await?;
+            delivery = delivery_facts(&mut read, issuance.on_chain_id).await?;
         }
         Ok(Some(Story {
             id: request_id,
@@ -301,30 +272,31 @@ async fn request(
     Ok(row)
 }
 
-/// The number that the request was given last, and where it stands on the canonical chain.
-async fn issuance(
-    read: &mut SqliteConnection,
-    request_id: Uuid,
-) -> Result<Option<(Issuance, Option<Issued>)>, StoreError> {
+async fn issuance(read: &mut SqliteConnection, request_id: Uuid) -> Result<Option<Issuance>, StoreError> {
     let row: Option<IssuanceRow> = sqlx::query_as(
-        "SELECT i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, c.tx_hash, c.created_at_ms,
-                l.timestamp, l.expiry, l.tx_hash AS landed_tx_hash, l.block_number
+        "SELECT i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, c.tx_hash, c.created_at_ms
          FROM issuances i JOIN batches b ON b.id = i.batch_id JOIN calls c ON c.id = i.batch_id
-         LEFT JOIN landings l ON l.on_chain_id = i.on_chain_id
          WHERE i.request_id = ? AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
     )
     .bind(request_id)
     .fetch_optional(read)
     .await?;
-    row.map(IssuanceRow::read).transpose()
+    row.map(|row| {
+        Ok(Issuance {
+            batch_id: row.batch_id,
+            issuer: column::address(&row.issuer, "batches")?,
+            serial: column::unsigned(row.serial, "issuances")?,
+            on_chain_id: column::word(&row.on_chain_id, "issuances")?,
+            root: column::word(&row.root, "batches")?,
+            tx_hash: row.tx_hash.map(|hash| column::word(&hash, "calls")).transpose()?,
+            signed_at_ms: row.created_at_ms,
+        })
+    })
+    .transpose()
 }
 
-async fn chain_facts(
-    read: &mut SqliteConnection,
-    issuance: &Issuance,
-    issued: Option<Issued>,
-) -> Result<ChainFacts, StoreError> {
-    let mut facts = ChainFacts { issued, ..ChainFacts::default() };
+async fn chain_facts(read: &mut SqliteConnection, issuance: &Issuance) -> Result<ChainFacts, StoreError> {
+    let mut facts = ChainFacts { issued: landing(read, issuance.on_chain_id).await?, ..ChainFacts::default() };
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "SELECT kind, timestamp FROM events WHERE canonical = 1 AND issuer = ?1 AND (
              (on_chain_id = ?2 AND kind IN ('otp-verified', 'otp-consumed', 'otp-revoked'))
@@ -344,6 +316,23 @@ async fn chain_facts(
         *fact = Some(at_s);
     }
     Ok(facts)
+}
+
+async fn landing(read: &mut SqliteConnection, on_chain_id: B256) -> Result<Option<Issued>, StoreError> {
+    let row: Option<(i64, i64, Vec<u8>, i64)> =
+        sqlx::query_as("SELECT timestamp, expiry, tx_hash, block_number FROM landings WHERE on_chain_id = ?")
+            .bind(on_chain_id.as_slice())
+            .fetch_optional(read)
+            .await?;
+    row.map(|(at_s, expiry_s, tx_hash, block_number)| {
+        Ok(Issued {
+            at_s,
+            expiry_s,
+            tx_hash: column::word(&tx_hash, "events")?,
+            block_number: column::unsigned(block_number, "events")?,
+        })
+    })
+    .transpose()
 }
 
 /// Of several messages, which there are where channels failed, the last one.
