@@ -10,7 +10,7 @@ use std::{
 
 use otp_core::{
     metrics::DELIVERY_REPORTS,
-    store::{Outbox, ProviderWord, Store, StoreError},
+    store::{Outbox, ProviderWord, Store, StoreError, Teller},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -40,14 +40,20 @@ impl Reports {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take(&self, message_id: &str, word: ProviderWord, status: &str) -> Result<bool, StoreError> {
-        let Some(fell_back) = self.store.report_delivery(&self.outbox, message_id, word).await? else {
+    pub async fn take(
+        &self,
+        message_id: &str,
+        word: ProviderWord,
+        teller: Teller,
+        status: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(fell_back) = self.store.report_delivery(&self.outbox, message_id, word, teller).await? else {
             metrics::counter!(DELIVERY_REPORTS, "result" => "unknown").increment(1);
             return Ok(false);
         };
         let result = match word {
             ProviderWord::Delivered => "delivered",
-            ProviderWord::Bounced | ProviderWord::SaidToBounce => "bounced",
+            ProviderWord::Bounced => "bounced",
         };
         metrics::counter!(DELIVERY_REPORTS, "result" => result).increment(1);
         tracing::info!(message_id, result, status, fell_back, "message reported on");
@@ -97,7 +103,7 @@ impl Reports {
             };
             match report {
                 Some(report) => {
-                    self.take(&report.message_id, report.word, &report.status).await?;
+                    self.take(&report.message_id, report.word, Teller::Anybody, &report.status).await?;
                 }
                 None => metrics::counter!(DELIVERY_REPORTS, "result" => "unreadable").increment(1),
             }

@@ -46,17 +46,24 @@ pub enum ProviderWord {
     Delivered,
     /// It came back, or could not be delivered.
     Bounced,
-    /// The same by somebody who did not prove to be the provider, and can have made the message's id from what the chain
-    /// shows. The state tells of it; no code goes anywhere for it, or whoever has taken over a person's phone could have
-    /// codes sent there.
-    SaidToBounce,
+}
+
+/// Who said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teller {
+    /// Who proved to be the provider, or speaks for it with the operator's token.
+    Provider,
+    /// Anybody: a code's message id follows from what the chain shows. What was handed over is told to have arrived or to have
+    /// come back, and nothing else: no code goes to another contact for it, or whoever has taken over a person's phone could
+    /// have codes sent there; and what is still to be sent is sent, or whoever forges an arrival could have a code lost.
+    Anybody,
 }
 
 impl ProviderWord {
     const fn state(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
-            Self::Bounced | Self::SaidToBounce => "bounced",
+            Self::Bounced => "bounced",
         }
     }
 
@@ -64,7 +71,6 @@ impl ProviderWord {
         match self {
             Self::Delivered => None,
             Self::Bounced => Some("the provider could not deliver it"),
-            Self::SaidToBounce => Some("a report says that it came back"),
         }
     }
 }
@@ -150,9 +156,9 @@ impl Store {
     }
 
     /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
-    /// no such message, or its state was final already. Who proved to be the provider is believed also of a message that
-    /// it was sent and whose acceptance we do not know of (yet): its answer is on the way, or was lost. After
-    /// [`ProviderWord::Bounced`] the code may be due over another channel: `true`.
+    /// no such message, or its state was final already. The provider is believed also of a message that it was sent and whose
+    /// acceptance we do not know of (yet): its answer is on the way, or was lost. After its [`ProviderWord::Bounced`] the code
+    /// may be due over another channel: `true`.
     ///
     /// # Errors
     /// When the store fails.
@@ -161,9 +167,10 @@ impl Store {
         outbox: &Outbox,
         message: &str,
         word: ProviderWord,
+        teller: Teller,
     ) -> Result<Option<bool>, StoreError> {
         let (outbox, message) = (outbox.clone(), message.to_owned());
-        self.group.run(move |write| Box::pin(async move { report(write, &outbox, &message, word).await })).await
+        self.group.run(move |write| Box::pin(async move { report(write, &outbox, &message, word, teller).await })).await
     }
 
     /// Ends every lease: for a process that starts and knows that it is the only one.
@@ -328,7 +335,9 @@ async fn report(
     outbox: &Outbox,
     message: &str,
     word: ProviderWord,
+    teller: Teller,
 ) -> Result<Outcome<Option<bool>>, StoreError> {
+    let is_proven = teller == Teller::Provider;
     let reported: Option<String> = sqlx::query_scalar(
         "UPDATE deliveries SET state = ?1, reported_at_ms = ?2, sent_at_ms = coalesce(sent_at_ms, ?2), error = ?3
          WHERE (message_id = ?4 OR provider_id = ?4)
@@ -339,11 +348,11 @@ async fn report(
     .bind(now_ms())
     .bind(word.reason())
     .bind(message)
-    .bind(word != ProviderWord::SaidToBounce)
+    .bind(is_proven)
     .fetch_optional(&mut *write)
     .await?;
     let Some(message_id) = reported else { return Ok(Outcome::Undo(None)) };
-    let fell_back = word == ProviderWord::Bounced && fall_back(write, outbox, &message_id).await?;
+    let fell_back = is_proven && word == ProviderWord::Bounced && fall_back(write, outbox, &message_id).await?;
     Ok(Outcome::Keep(Some(fell_back)))
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use otp_core::{
     clock::rfc3339_ms,
     http::{self, Problem},
-    store::ProviderWord,
+    store::{ProviderWord, Teller},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,6 +67,6 @@ pub(super) async fn report(State(app): State<App>, body: Bytes) -> Result<Respon
     if reason.len() > REASON_CHARS || !reason.bytes().all(|b| b.is_ascii_alphanumeric() || b" .-_".contains(&b)) {
         return Err(Problem::bad_request("reason: at most 64 letters, digits, spaces, dots and dashes; no address"));
     }
-    app.reports.take(&report.message_id, word, &reason).await.map_err(|e| Problem::internal(&e))?;
+    app.reports.take(&report.message_id, word, Teller::Provider, &reason).await.map_err(|e| Problem::internal(&e))?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -10,6 +10,7 @@ use axum::{
 use otp_core::{
     http::{Problem, header_text},
     metrics::DELIVERY_REPORTS,
+    store::Teller,
 };
 use url::form_urlencoded;
 
@@ -48,7 +49,7 @@ pub(super) async fn status(
         let message_id = format!("{id}@{}", app.reports.outbox.mail_domain);
         // Twilio's own number for why; the rest of the call repeats addresses.
         let code = field("ErrorCode").filter(|code| code.len() <= 8 && code.bytes().all(|b| b.is_ascii_digit()));
-        let taken = app.reports.take(&message_id, word, code.unwrap_or_default()).await;
+        let taken = app.reports.take(&message_id, word, Teller::Provider, code.unwrap_or_default()).await;
         taken.map_err(|e| Problem::internal(&e))?;
     }
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -1,7 +1,7 @@
 //! What mail servers report of our messages (RFC 3464): that one did not arrive, or that it did.
 //!
 //! Anybody can send a mail to the bounce address, and make a code's `Message-ID` from what the chain shows. So a report changes
-//! what is told of the message that it returns, and nothing else: no code goes to another contact for it. Everything else in
+//! what is told of a message that was handed over, and nothing else ([`Teller::Anybody`](otp_core::store::Teller)). The rest of
 //! it is bounded and shown to nobody.
 
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
@@ -35,7 +35,7 @@ pub fn read(raw: &[u8]) -> Option<Report> {
     }
     let fields = mail.parts.iter().find(|part| is_status(part)).map(|part| text(part))?;
     let word = match field(&fields, "action")?.to_ascii_lowercase().as_str() {
-        "failed" => ProviderWord::SaidToBounce,
+        "failed" => ProviderWord::Bounced,
         "delivered" => ProviderWord::Delivered,
         _ => return None,
     };
@@ -111,7 +111,7 @@ mod tests {
     fn a_report_names_the_message_that_it_returns_and_what_became_of_it() {
         for returned in [WHOLE, HEADERS] {
             let bounced = read(report("failed", "5.1.1", returned).as_bytes()).unwrap();
-            let (word, status) = (ProviderWord::SaidToBounce, "5.1.1".to_owned());
+            let (word, status) = (ProviderWord::Bounced, "5.1.1".to_owned());
             assert_eq!(bounced, Report { message_id: "abc@otp.example".to_owned(), word, status });
         }
         let arrived = read(report("Delivered", "2.0.0", WHOLE).as_bytes()).unwrap();

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use indexer::bounces::Reports;
-use otp_core::store::ProviderWord;
+use otp_core::store::{ProviderWord, Teller};
 
 use crate::{
     fallback::{issue, person_with_two},
@@ -23,12 +23,16 @@ fn maildir(world: &World) -> PathBuf {
 }
 
 fn report(message_id: &str) -> String {
+    report_of(message_id, "failed")
+}
+
+fn report_of(message_id: &str, action: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.example\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
          --b\r\nContent-Type: text/plain\r\n\r\nNo such user\r\n\
          --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n\
-         Final-Recipient: rfc822; x@inbox.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n\
+         Final-Recipient: rfc822; x@inbox.example\r\nAction: {action}\r\nStatus: 5.1.1\r\n\r\n\
          --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{message_id}>\r\n\r\n--b--\r\n"
     )
 }
@@ -56,7 +60,10 @@ async fn a_bounce_in_the_mailbox_is_taken_down_and_moved_and_read_again_changes_
     }
     let lost = world.store.lost_messages(10).await.unwrap();
     assert_eq!((lost.len(), lost[0].message_id.as_str(), lost[0].is_code), (1, message_id, true));
-    assert!(!reports.take(message_id, ProviderWord::Delivered, "").await.unwrap(), "a bounce is the last word");
+    assert!(
+        !reports.take(message_id, ProviderWord::Delivered, Teller::Provider, "").await.unwrap(),
+        "a bounce is the last word"
+    );
 }
 
 #[tokio::test]
@@ -94,10 +101,30 @@ async fn a_report_that_anybody_can_forge_sends_no_code_to_another_contact() {
             reports.round(&maildir).await.unwrap().unwrap();
             assert_eq!((world.deliveries("bounced").await, world.deliveries("queued").await), (1, 0));
         } else {
-            assert!(reports.take(&message_id, ProviderWord::Bounced, "").await.unwrap());
+            assert!(reports.take(&message_id, ProviderWord::Bounced, Teller::Provider, "").await.unwrap());
             assert_eq!(world.deliveries("queued").await, 1, "whom the operator trusts is believed");
         }
         let delivery = world.store.story(person.account_id, request).await.unwrap().unwrap().delivery.unwrap();
         assert_eq!(delivery.channel.as_str(), if forged { "email" } else { "sms" });
     }
+}
+
+#[tokio::test]
+async fn an_arrival_that_anybody_can_forge_keeps_no_message_back() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, issued) = world.issue_one().await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    // A worker had it and died: it was tried, and must go out again.
+    world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    for action in ["delivered", "failed"] {
+        let message_id = world.outbox.message_id(issued.id.as_slice(), "email");
+        fs::write(maildir.join("new/1"), report_of(&message_id, action)).unwrap();
+        reports.round(&maildir).await.unwrap().unwrap();
+        assert_eq!(world.deliveries("sending").await, 1, "{action}");
+    }
+    world.store.release_deliveries().await.unwrap();
+    work_off(&world.worker(mailbox.smtp_port)).await;
+    mailbox.one(&person.address).await;
+    assert_eq!(world.deliveries("accepted").await, 1);
 }

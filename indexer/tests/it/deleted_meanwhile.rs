@@ -5,7 +5,7 @@ use otp_core::{
     clock::now_ms,
     contact::Channel,
     metrics::Recorder,
-    store::{Delay, PENDING_MS, ProviderWord, Removal},
+    store::{Delay, PENDING_MS, ProviderWord, Removal, Teller},
 };
 use uuid::Uuid;
 
@@ -99,7 +99,11 @@ async fn a_contact_that_was_removed_before_a_bounce_is_not_fallen_back_on_nor_on
         if removed_first {
             remove(&world, &person, phone).await;
         }
-        let fell_back = world.store.report_delivery(&world.outbox, &message_id, ProviderWord::Bounced).await.unwrap();
+        let fell_back = world
+            .store
+            .report_delivery(&world.outbox, &message_id, ProviderWord::Bounced, Teller::Provider)
+            .await
+            .unwrap();
         assert_eq!(fell_back, Some(!removed_first));
         if !removed_first {
             remove(&world, &person, phone).await;

@@ -1,6 +1,9 @@
 //! A channel that fails for good, and what its provider says later.
 
-use otp_core::{contact::Channel, store::ProviderWord};
+use otp_core::{
+    contact::Channel,
+    store::{ProviderWord, Teller},
+};
 use uuid::Uuid;
 
 use crate::harness::{Issued, Mailbox, Person, World, follow, work_off};
@@ -79,10 +82,13 @@ async fn a_bounce_is_believed_once_of_a_message_that_was_accepted_and_shows_in_t
         world.store.story(person.account_id, request).await.unwrap().unwrap().issuance.unwrap().on_chain_id.as_slice(),
         "email",
     );
-    let report = async |word| world.store.report_delivery(&world.outbox, &message_id, word).await.unwrap();
+    let report_on = async |message: &str, word| {
+        world.store.report_delivery(&world.outbox, message, word, Teller::Provider).await.unwrap()
+    };
+    let report = async |word| report_on(&message_id, word).await;
     assert_eq!(report(ProviderWord::Bounced).await, None, "it was never sent");
     work_off(&world.worker(mailbox.smtp_port)).await;
-    assert_eq!(world.store.report_delivery(&world.outbox, "of@nobody", ProviderWord::Bounced).await.unwrap(), None);
+    assert_eq!(report_on("of@nobody", ProviderWord::Bounced).await, None);
     assert_eq!(report(ProviderWord::Delivered).await, Some(false));
     assert_eq!(report(ProviderWord::Bounced).await, Some(false), "a mailbox takes a message and returns it");
     assert_eq!(report(ProviderWord::Delivered).await, None);
