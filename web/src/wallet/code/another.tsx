@@ -48,7 +48,8 @@ export function Another({ otp, around, time }: Props): JSX.Element {
     } catch (failure) {
       around.noteError(failure);
       if (failure instanceof Refusal) {
-        key.current = crypto.randomUUID();
+        // What the service could not answer it may have accepted, and is asked for by the same key.
+        if (failure.status < 500) key.current = crypto.randomUUID();
         setNotBefore(performance.now() + Math.min(3_600, failure.retryAfterSeconds ?? 0) * 1_000);
       }
       setError(sentenceOf(failure));

@@ -85,7 +85,7 @@ export function CodeView({ id, around, messages }: Props): JSX.Element {
           {phase === "done" && <Done otp={otp} title={shown.kind === "typed" ? shown.action?.title : undefined} again={around.openForm} />}
           {phase === "ended" && <Ended otp={otp} />}
           <Authorizes shown={shown} account={around.wallet.account} />
-          {phase !== "done" && otp.status !== "verified" && <Another otp={otp} around={around} time={time} />}
+          {phase !== "done" && phase !== "verify" && <Another otp={otp} around={around} time={time} />}
         </div>
         <RequestProgress otp={otp} time={time} />
       </div>
