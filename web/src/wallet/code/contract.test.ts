@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Abi, type EIP1193Provider, encodeErrorResult, encodeFunctionResult } from "viem";
 import { VERIFIER_ABI, VERIFIER_ERRORS } from "./abi";
-import { CallFailed, type Failure, type Progress, STATUS, type Wallet, reached, send, signVerification, verifyCall } from "./contract";
+import { CallFailed, type Failure, type Progress, STATUS, type Wallet, reached, send, signVerification, statusOf, verifyCall } from "./contract";
 
 const VERIFIER = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 const ACCOUNT = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
@@ -133,6 +133,18 @@ test("a transaction that was sped up counts, and one that was cancelled does not
   assert.deepEqual(sped.told.at(-1), { state: "mined", hash: other });
   const cancelled = await outcome(replaced({ to: ACCOUNT, input: "0x" }));
   assert.deepEqual(cancelled.failure, { kind: "cancelled", hash: other });
+  const otherOne = await outcome(replaced({ to: word("33").slice(0, 42), input: "0x34" }));
+  assert.deepEqual(otherOne.failure, { kind: "unknown-outcome", hash: other }, "it may hold the same call");
+});
+
+test("how far a code has come, the contract says and nobody for it", async () => {
+  const ask = async (answer: () => unknown): Promise<unknown> =>
+    statusOf(wallet({ eth_call: answer }), { ...TICKET, proof: [] }).catch((error: unknown) =>
+      error instanceof CallFailed ? error.failure.kind : error);
+  const status = (result: number): string => encodeFunctionResult({ abi: VERIFIER_ABI, functionName: "statusOf", result });
+  const words = await Promise.all([0, 1, 2, 3, 4, 5, 9].map((result) => ask(() => status(result))));
+  assert.deepEqual(words, [undefined, "issued", "expired", "verified", "consumed", "revoked", undefined]);
+  assert.equal(await ask(() => "0x"), "wallet");
 });
 
 test("a transaction in its block has done something only once the contract says so", async () => {

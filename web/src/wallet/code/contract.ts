@@ -64,7 +64,7 @@ export type Failure =
   | { readonly kind: "reverted"; readonly error: string; readonly args: readonly unknown[]; readonly hash?: Hash }
   /** The person said no in the wallet. */
   | { readonly kind: "rejected" }
-  /** The wallet replaced it by something else, or cancelled it. */
+  /** The wallet cancelled it. */
   | { readonly kind: "cancelled"; readonly hash: Hash }
   | { readonly kind: "wrong-chain" }
   /** The account cannot pay. */
@@ -145,7 +145,7 @@ export async function mined(
 ): Promise<Hash> {
   const client = clientOf(wallet);
   let hash = sent;
-  const seen = { isCancelled: false };
+  const seen: { replaced?: "cancelled" | "replaced" } = {};
   tell({ state: "pending", hash, isReplacement: false });
   const receipt = await until(
     signal,
@@ -154,7 +154,8 @@ export async function mined(
       pollingInterval: POLL_MS,
       timeout: MINED_WITHIN_MS,
       onReplaced(replacement) {
-        seen.isCancelled = replacement.reason !== "repriced";
+        if (replacement.reason === "repriced") delete seen.replaced;
+        else seen.replaced = replacement.reason;
         hash = replacement.transaction.hash;
         tell({ state: "pending", hash, isReplacement: true });
       },
@@ -163,7 +164,9 @@ export async function mined(
     if (signal.aborted) throw signal.reason;
     throw new CallFailed({ kind: "unknown-outcome", hash }, cause);
   });
-  if (seen.isCancelled) throw new CallFailed({ kind: "cancelled", hash });
+  if (seen.replaced === "cancelled") throw new CallFailed({ kind: "cancelled", hash });
+  // The other transaction may hold the same call, as in a batch of the wallet's own: that nothing changed would be a guess.
+  if (seen.replaced === "replaced") throw new CallFailed({ kind: "unknown-outcome", hash });
   if (receipt.status !== "success") throw await whyReverted(wallet, call, hash);
   tell({ state: "mined", hash });
   return hash;
@@ -171,6 +174,20 @@ export async function mined(
 
 /** How far a code has come, as `statusOf` counts. */
 export const STATUS = { verified: 3, consumed: 4 } as const;
+/** Its words, in the order of the contract's `Status`. */
+const STATUS_WORDS = [undefined, "issued", "expired", "verified", "consumed", "revoked"] as const;
+/** What the contract says of a ticket; `undefined` where it knows none such. */
+export type StatusWord = (typeof STATUS_WORDS)[number];
+
+/** Asks the contract itself how far a code has come, by the wallet's node. Throws `CallFailed`. */
+export async function statusOf(wallet: Wallet, ticket: Ticket): Promise<StatusWord> {
+  const client = clientOf(wallet);
+  return await guarded(async () => {
+    if ((await within(getChainId(client))) !== wallet.chainId) throw new CallFailed({ kind: "wrong-chain" });
+    const asked = readContract(client, { address: wallet.verifier, abi: VERIFIER_ABI, functionName: "statusOf", args: [ticket] });
+    return STATUS_WORDS[await within(asked)];
+  });
+}
 /** A node that has the receipt may ask another one that is a block behind. */
 const LOOKS = 5;
 

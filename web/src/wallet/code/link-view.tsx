@@ -8,7 +8,7 @@ import { View } from "../view";
 import type { Action } from "./actions";
 import { Authorizes } from "./authorizes";
 import { ChainTime } from "./chain-time";
-import { type Wallet, codeHash } from "./contract";
+import { type Wallet, codeHash, statusOf } from "./contract";
 import { type Link, type ReadLink, readLink } from "./link";
 import { type IssuedTicket, ticketOf } from "./otps";
 import { sentenceOf } from "./sentences";
@@ -69,8 +69,14 @@ function Whole({ link, actions, verifier, chainId, wallet, connect }: Props & { 
         setError(texts.otherContract);
         return;
       }
+      // The daemon finds the ticket; how far its code has come, the contract says, or a daemon could talk people out of it.
+      const status = wallet === undefined ? answer.status : await statusOf(wallet, answer.ticket);
+      if (status === undefined) {
+        setError(texts.notFound);
+        return;
+      }
       if (answer.chainTime !== undefined) time.current.sample(answer.chainTime);
-      setFound(answer);
+      setFound({ ...answer, status });
     } catch (failure) {
       setError(failure instanceof Refusal && failure.status === 404 ? texts.notFound : sentenceOf(failure));
     } finally {
