@@ -12,6 +12,8 @@ const INFO = utf8("otp/inapp/v1");
 const SUITE = "0x0020,0x0001,0x0002";
 /** A full page: there may be more at once. */
 const PAGE = 20;
+/** Pages that one look reads. */
+const MOST_PAGES = 10;
 
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 
@@ -143,7 +145,9 @@ export async function fetchMessages(after: number, signal?: AbortSignal): Promis
   const pairs = (await keys()).map((key) => key.pair);
   const messages: Message[] = [];
   let next = after;
-  for (let isFull = true; isFull; ) {
+  // What there is beyond that, the next look reads.
+  let isFull = true;
+  for (let pages = 0; isFull && pages < MOST_PAGES; pages++) {
     const page = await call(`v1/inapp/messages?after=${next}`, PageShape, signal ? { signal } : {});
     if (page.suite !== SUITE) throw new BadAnswer("messages are sealed in another way");
     for (const sealed of page.messages) {

@@ -93,8 +93,20 @@ export async function signText(at: Connection, text: string): Promise<`0x${strin
 async function adopt(wallet: Announced, accounts: unknown, isWanted: () => boolean): Promise<Connection> {
   const account = accountOf(accounts);
   if (account === undefined) throw new WalletFault("nonsense");
-  const next: Connection = { wallet, account, chainId: await chainOf(wallet.provider) };
-  if (!isWanted()) throw new WalletFault("changed");
+  // What the wallet says while its chain is asked for would be missed.
+  const seen = { hasMoved: false };
+  const moved = (): void => {
+    seen.hasMoved = true;
+  };
+  wallet.provider.on("accountsChanged", moved);
+  let chainId: number;
+  try {
+    chainId = await chainOf(wallet.provider);
+  } finally {
+    wallet.provider.removeListener("accountsChanged", moved);
+  }
+  if (seen.hasMoved || !isWanted()) throw new WalletFault("changed");
+  const next: Connection = { wallet, account, chainId };
   stopListening();
   stopListening = listen(wallet);
   current.value = next;

@@ -26,14 +26,19 @@ export function useRequest(id: string, noteError: (error: unknown) => void): Fol
   useEffect(() => {
     const leaving = new AbortController();
     const { signal } = leaving;
+    let heard = 0;
     const news = (it: Otp): void => {
       if (signal.aborted) return;
+      heard += 1;
       time.current.sample(it.chainTime);
       setOtp(it);
     };
     look.current = () => {
-      // What this look does not see, the next one does.
-      show(id, signal).then(news, () => undefined);
+      const before = heard;
+      // What this look does not see, the next one does; and it may be older than what was heard meanwhile.
+      show(id, signal).then((it) => {
+        if (heard === before) news(it);
+      }, () => undefined);
     };
     follow(id, { news, contact: setContact }, signal).catch((error: unknown) => {
       if (signal.aborted) return;
