@@ -11,7 +11,8 @@ const Shape = v.object({
 /** A verified code's hash and ticket. */
 export type Kept = v.InferOutput<typeof Shape>;
 
-const name = (id: string): string => `otp.spendable.${id}`;
+const PREFIX = "otp.spendable.";
+const name = (id: string): string => `${PREFIX}${id}`;
 
 export function keepSpendable(id: string, { codeHash, ticket }: Pick<Unlocked, "codeHash" | "ticket">): void {
   try {
@@ -34,6 +35,17 @@ export function keptSpendable(id: string): Kept | undefined {
 export function forgetSpendable(id: string): void {
   try {
     sessionStorage.removeItem(name(id));
+  } catch {
+    // Nothing was kept.
+  }
+}
+
+/** For whoever leaves: the next person in this tab is another one. */
+export function forgetSpendables(): void {
+  try {
+    for (const kept of Object.keys(sessionStorage)) {
+      if (kept.startsWith(PREFIX)) sessionStorage.removeItem(kept);
+    }
   } catch {
     // Nothing was kept.
   }

@@ -6,6 +6,7 @@ import { Refusal, call, serverNow } from "../../shared/http";
 import { Address, Text, Time } from "../../shared/shapes";
 import { keep, kept } from "../../shared/storage";
 import { connection, letGo, reconnect } from "../chain/connection";
+import { forgetSpendables } from "../code/kept-spendable";
 import { forgetLogOut, logOut, settleLogOut } from "./log-out";
 
 /** Why a session ended, which the next view says. */
@@ -151,6 +152,8 @@ function forget(why: Ending): void {
   if (current.value === undefined) return;
   current.value = undefined;
   ended.value = why;
+  // Where the same person may come back they are needed still.
+  if (why !== "expired" && why !== "idle" && why !== "chain" && why !== "refused") forgetSpendables();
 }
 
 function remembered(): Session | undefined {
