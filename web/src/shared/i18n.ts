@@ -54,8 +54,12 @@ export function createTranslator<L extends string, T>(
     language,
     texts: current,
     async choose(chosen) {
+      const before = kept(KEPT_AS);
       keep(KEPT_AS, chosen);
-      await speak(chosen);
+      // One that does not load is not spoken, nor tried at the next visit.
+      await speak(chosen).catch(() => {
+        keep(KEPT_AS, before);
+      });
     },
     async start() {
       const wanted = [kept(KEPT_AS), ...navigator.languages.map((tag) => tag.split("-")[0] ?? null)];

@@ -141,7 +141,7 @@ export const de: WalletTexts = {
     badAnswer: "Der Dienst gab eine Antwort, die hier keinen Sinn hat. Nichts davon wurde verwendet. Versuchen Sie es später wieder.",
     unknown: "In dieser Seite ging etwas schief. Laden Sie sie neu und versuchen Sie es noch einmal.",
     broken: (requestId) => `Der Dienst hat selbst einen Fehler. Versuchen Sie es in einer Minute wieder; bleibt es so, nennen Sie den Betreibern die Nummer der Anfrage: ${requestId === "" ? "keine" : requestId}.`,
-    tooMany: (seconds) => `Das war zu oft. Versuchen Sie es in ${seconds < 90 ? `${seconds} Sekunden` : `${Math.ceil(seconds / 60)} Minuten`} wieder.`,
+    tooMany: (seconds) => `Das war zu oft. Versuchen Sie es in ${seconds === 1 ? "einer Sekunde" : seconds < 90 ? `${seconds} Sekunden` : `${Math.ceil(seconds / 60)} Minuten`} wieder.`,
     refused: (detail, requestId) => `Der Dienst hat das abgelehnt. ${detail === "" ? "Er sagt nicht, warum; laden Sie die Seite neu und versuchen Sie es noch einmal." : `Er sagt auf Englisch: ${detail} (Anfrage ${requestId}).`}`,
     wrongDigits: (left) => left === 0 ? "Diese Ziffern sind falsch, und es ist kein Versuch übrig." : left === 1 ? "Diese Ziffern sind falsch. Ein Versuch ist übrig." : `Diese Ziffern sind falsch. ${left} Versuche sind übrig.`,
     signInLate: "Seit der Text geschrieben wurde, ist zu viel Zeit vergangen. Unterschreiben Sie den neuen.",

@@ -139,7 +139,7 @@ export const en = {
     badAnswer: "The service gave an answer that makes no sense here. Nothing of it was used. Try again later.",
     unknown: "Something in this page went wrong. Load it anew and try again.",
     broken: (requestId: string) => `The service has a fault of its own. Try again in a minute; if it stays so, tell those who run it the request's number: ${requestId === "" ? "none" : requestId}.`,
-    tooMany: (seconds: number) => `That was asked too often. Try again in ${seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`}.`,
+    tooMany: (seconds: number) => `That was asked too often. Try again in ${seconds === 1 ? "a second" : seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`}.`,
     refused: (detail: string, requestId: string) => `The service refused this. ${detail === "" ? "It did not say why; load the page anew and try again." : `It says: ${detail} (request ${requestId}).`}`,
     wrongDigits: (left: number) => left === 0 ? "These digits are wrong, and no attempt is left." : left === 1 ? "These digits are wrong. One attempt is left." : `These digits are wrong. ${left} attempts are left.`,
     signInLate: "Too much time has passed since the text was written. Sign the new one.",
