@@ -53,3 +53,15 @@ scenario('a contact shows its address masked, and its removal waits', async ({ w
   await someone.reads('The removal waits');
   await someone.check('Removal that waits');
 });
+
+scenario('whoever reads the page in German is written to in German', async ({ mailbox, person }) => {
+  const someone = await person({ context: { locale: 'de-DE' } });
+  const { page } = someone;
+  await page.getByRole('button', { name: someone.wallet.info.name }).click();
+  await page.getByRole('button', { name: 'Anmelden', exact: true }).click();
+  await page.getByRole('link', { name: 'Kontakte' }).click();
+  await page.locator('input[type="email"]').fill(someone.email);
+  await page.locator('main form button[type="submit"]').first().click();
+  const { subject, text } = await mailbox.take(someone.email, () => true);
+  assert.match(`${subject}\n${text}`, /bestätig/i);
+});

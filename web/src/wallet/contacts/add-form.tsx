@@ -1,9 +1,10 @@
 import type { JSX, TargetedSubmitEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { announce } from "../frame/announce";
-import { createKey, isSupported } from "../inapp";
-import { t } from "../texts";
-import { CHANNELS, type Channel, addContact } from "./contacts";
+import { Refusal } from "../../shared/http";
+import { createKey, forgetKey, isSupported } from "../inapp";
+import { t, translator } from "../texts";
+import { CHANNELS, type Channel, addContact, readBook } from "./contacts";
 import { useTask } from "./use-task";
 
 const INPUTS = {
@@ -11,6 +12,17 @@ const INPUTS = {
   sms: { type: "tel", autocomplete: "tel", inputMode: "tel" },
   webhook: { type: "url", autocomplete: "off", inputMode: "url" },
 } as const;
+
+/** Makes a key and adds it. One that was refused goes again; where there was no answer it may have been taken, and stays. */
+async function addKey(language: string): Promise<string> {
+  const { publicKey } = await createKey();
+  try {
+    return await addContact("inapp", publicKey, language);
+  } catch (failure) {
+    if (failure instanceof Refusal && failure.status < 500) await forgetKey(publicKey).catch(() => undefined);
+    throw failure;
+  }
+}
 
 /** A new contact. `served` is what the relayer sends over. */
 export function AddForm({ served }: { readonly served: readonly string[] }): JSX.Element {
@@ -36,7 +48,9 @@ export function AddForm({ served }: { readonly served: readonly string[] }): JSX
     }
     setFault(undefined);
     run(async () => {
-      const masked = await addContact(channel, channel === "inapp" ? (await createKey()).publicKey : given);
+      const language = translator.language.value;
+      const masked = await (channel === "inapp" ? addKey(language) : addContact(channel, given, language));
+      await readBook();
       if (address.current !== null) address.current.value = "";
       announce(texts.sent(masked));
     });

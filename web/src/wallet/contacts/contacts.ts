@@ -64,10 +64,9 @@ export function closeBook(): void {
   current.value = undefined;
 }
 
-/** Adds a contact: digits go there. */
-export async function addContact(channel: Channel, address: string): Promise<string> {
-  const { masked } = await call("v1/contacts", AddedShape, { method: "POST", body: { channel, address } });
-  await readBook();
+/** Adds a contact, which is written to in `language` (BCP 47): digits go there. Its address, masked. */
+export async function addContact(channel: Channel, address: string, language: string): Promise<string> {
+  const { masked } = await call("v1/contacts", AddedShape, { method: "POST", body: { channel, address, language } });
   return masked;
 }
 
