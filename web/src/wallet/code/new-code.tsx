@@ -83,6 +83,12 @@ export function NewCode({ around }: { readonly around: Around }): JSX.Element {
     setBusy(true);
     setError(undefined);
     try {
+      // Another tab may have done something since the form was opened: the contract would refuse a code for that number.
+      if (action?.nonce !== undefined && (await accountNumber(around.wallet, action, action.nonce)).toString() !== facts?.nonce) {
+        look();
+        setError(texts.moved);
+        return;
+      }
       const { id } = await ask(wanted, keyFor(asked.current, JSON.stringify(wanted)));
       around.openCode(id);
     } catch (failure) {
@@ -222,7 +228,7 @@ function useFacts(around: Around, action: Action | undefined): { facts: Facts | 
     return () => {
       isCurrent = false;
     };
-  }, [action?.consumer, action?.function, wallet.account, wallet.provider, round]);
+  }, [action?.consumer, action?.function, action?.nonce, action?.limit?.function, wallet.account, wallet.provider, round]);
   const look = (): void => {
     setRound((before) => before + 1);
   };

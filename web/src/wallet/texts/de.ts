@@ -208,6 +208,7 @@ export const de: WalletTexts = {
     available: (amount) => `Höchstens ${amount}.`,
     openContacts: "Kontakte öffnen",
     askAgain: "Noch einmal fragen",
+    moved: "Ihr Konto hat seit dem Öffnen des Formulars etwas mit diesem Vertrag getan. Sehen Sie nach, was jetzt angezeigt wird, und fordern Sie noch einmal an.",
     submit: "Code anfordern",
     submitting: "Wird angefordert …",
     faults: {

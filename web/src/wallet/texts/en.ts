@@ -206,6 +206,7 @@ export const en = {
     available: (amount: string) => `At most ${amount}.`,
     openContacts: "Open the contacts",
     askAgain: "Ask again",
+    moved: "Your account has done something with this contract since the form was opened. Look at what is shown now, and ask again.",
     submit: "Get the code",
     submitting: "Asking …",
     faults: {
