@@ -66,8 +66,20 @@ scenario('from whatever somebody has in hand the search leads to the story of a 
     const story = page.getByRole('heading', { name: `Code ${otp.serial}`, exact: true });
     await story.or(page.getByRole('button', { name: /^Open code/ }).first()).waitFor();
   }
+  const wallets = page.waitForRequest((request) => request.postData()?.includes(someone.account.address));
+  await page.route('**/v1/search', async (route) => {
+    const isSlow = route.request().postData().includes(someone.account.address);
+    if (isSlow) await page.waitForResponse((answer) => answer.request().postData()?.includes(otp.onChainId));
+    await route.continue();
+  });
+  await search(page).fill(someone.account.address);
+  await search(page).press('Enter');
+  await wallets;
+  const late = page.waitForResponse((answer) => answer.request().postData()?.includes(someone.account.address));
   await search(page).fill(otp.onChainId);
   await search(page).press('Enter');
+  await (await late).finished();
+  await page.getByRole('heading', { name: `Code ${otp.serial}`, exact: true }).waitFor();
   await page.getByText(otp.reference).waitFor();
   const text = await page.locator('main').innerText();
   assert.ok(text.includes('Code issued') && text.includes('agrees'), text);

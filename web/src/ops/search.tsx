@@ -1,7 +1,7 @@
 // From whatever somebody has in hand to the story of a code.
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, door } from "./daemon";
 import { Fault, Heading, Hex, Moment } from "./parts";
 import { asking, isPersonal, kindOf } from "./query";
@@ -16,25 +16,30 @@ export function Search(): JSX.Element {
   const [error, setError] = useState<unknown>();
   const [isBad, setBad] = useState(false);
   const [isBusy, setBusy] = useState(false);
-  const [text, setText] = useState(found.value?.q ?? "");
+  const field = useRef<HTMLInputElement>(null);
+  const looks = useRef(0);
   const isAdmin = door.value === "admin";
   const texts = t().search;
 
+  /** Asks and shows the answer, unless something else was asked for meanwhile: under a question stands its own answer or none. */
   async function look(q: string, issuer?: string): Promise<void> {
+    const mine = (looks.current += 1);
+    const isNewest = (): boolean => looks.current === mine;
     const kind = kindOf(q);
     const isFit = kind !== undefined && (isAdmin || !isPersonal(kind));
+    found.value = undefined;
     setBad(!isFit);
     setError(undefined);
+    setBusy(isFit);
     if (!isFit) return;
-    setBusy(true);
     try {
       const { path, body } = asking(q, issuer, isAdmin, "json");
-      found.value = { q, issuer, value: await ask(path, Found, { body }) };
+      const value = await ask(path, Found, { body });
+      if (isNewest()) found.value = { q, issuer, value };
     } catch (cause) {
-      found.value = undefined;
-      setError(cause);
+      if (isNewest()) setError(cause);
     } finally {
-      setBusy(false);
+      if (isNewest()) setBusy(false);
     }
   }
 
@@ -51,12 +56,12 @@ export function Search(): JSX.Element {
         class="card stack tight"
         onSubmit={(event) => {
           event.preventDefault();
-          void look(text);
+          void look(field.current?.value ?? "");
         }}
       >
         <label for="q">{isAdmin ? texts.adminLabel : texts.label}</label>
         <div class="row search">
-          <input id="q" name="q" value={text} autocomplete="off" autocapitalize="off" spellcheck={false} maxLength={320} aria-describedby={isBad ? "q-hint q-bad" : "q-hint"} aria-invalid={isBad} onInput={(event) => { setText(event.currentTarget.value); }} />
+          <input ref={field} id="q" name="q" defaultValue={found.value?.q} autocomplete="off" autocapitalize="off" spellcheck={false} maxLength={320} aria-describedby={isBad ? "q-hint q-bad" : "q-hint"} aria-invalid={isBad} />
           <button type="submit" class="primary" aria-disabled={isBusy}>{texts.go}</button>
         </div>
         <p id="q-hint" class="hint">{isAdmin ? texts.adminHint : texts.hint}</p>
