@@ -72,7 +72,9 @@ impl Setting<'_> {
             "{shared}[http]\nlisten = \"{listen}\"\nadmin_listen = \"{admin}\"\nlame_duck_ms = 0\n\
              admin_token_file = {token:?}\npublic_url = \"{public}\"\n\
              [mail]\nsmtp_host = \"127.0.0.1\"\nsmtp_port = {smtp}\nsecurity = \"none\"\nfrom = \"OTP <otp@localhost.test>\"\n\
-             [evidence]\nkey_file = {key:?}\ndirectory = {evidence:?}\nhead_seconds = 1\n",
+             [evidence]\nkey_file = {key:?}\ndirectory = {evidence:?}\nhead_seconds = 1\n\
+             [calls]\ntimelock = \"{timelock}\"\n",
+            timelock = self.deployment.timelock,
             key = self.data("evidence.key"),
             evidence = self.data("evidence"),
             shared = self.shared(&format!("deployment_block = {}\n", self.deployment.deployment_block)),

@@ -3,10 +3,18 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 
+import { encodeFunctionData, keccak256, parseAbi, stringToHex, zeroHash } from 'viem';
+
 import { signIn, withMailbox } from './harness/api.mjs';
 import { failure, survives } from './harness/hostile.mjs';
-import { scenario } from './harness/scenario.mjs';
+import { scenario, scenarioAlone } from './harness/scenario.mjs';
 import { until } from './harness/until.mjs';
+
+const TIMELOCK = parseAbi([
+  'function schedule(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt, uint256 delay)',
+  'function getMinDelay() view returns (uint256)',
+  'function setPolicy(bytes32 purpose, (uint32 ttl, uint16 grace, uint8 maxAttempts, bool enabled) policy)',
+]);
 
 const search = (page) => page.getByRole('search').getByRole('textbox');
 
@@ -130,6 +138,34 @@ scenario('governance is told in words', async ({ stack, person }) => {
   await page.getByText('Codes are issued and taken').waitFor();
   await page.getByText(new RegExp(stack.is.issuer.slice(0, 6), 'i')).first().waitFor();
   await someone.check('Governance', { picture: 'light' });
+});
+
+scenarioAlone('what waits in the timelock is told by what it would change, and what cannot be told is not', async ({ stack, chain, person }) => {
+  const purpose = stringToHex('withdraw', { size: 32 });
+  const policy = { ttl: 45, grace: 0, maxAttempts: 2, enabled: true };
+  const delay = await chain.public.readContract({ address: stack.is.timelock, abi: TIMELOCK, functionName: 'getMinDelay' });
+  const propose = async (to, data, salt) => {
+    const args = [to, 0n, data, zeroHash, keccak256(stringToHex(salt)), delay];
+    await chain.sendAs(stack.is.safe, {
+      to: stack.is.timelock, data: encodeFunctionData({ abi: TIMELOCK, functionName: 'schedule', args }),
+    });
+  };
+  await propose(stack.is.verifier, encodeFunctionData({ abi: TIMELOCK, functionName: 'setPolicy', args: [purpose, policy] }), '1');
+  await propose(stack.is.vault, stringToHex('<b id="pwned">'), '2');
+  // The queue is read from final blocks, which are two epochs behind.
+  await chain.test.mine({ blocks: 70 });
+  const someone = await person({ path: null });
+  const { page } = someone;
+  await until('the proposals', async () => {
+    const told = await (await fetch(new URL('/v1/governance', stack.is.indexerUrl))).json();
+    return told.timelock.operations.length === 2;
+  });
+  await someone.open('/#governance', stack.is.indexerUrl);
+  const proposals = page.getByRole('listitem').filter({ hasText: 'Can be executed from' });
+  await proposals.filter({ hasText: '45 s (now 60 s)' }).filter({ hasText: '2 (now 3)' }).waitFor();
+  await proposals.filter({ hasText: 'no call of governance that is known here' }).waitFor();
+  assert.equal(await page.locator('#pwned').count(), 0);
+  await someone.check('Proposals', { picture: 'light' });
 });
 
 scenario('an indexer whose figures make no sense is told in words', async ({ stack, person }) => {

@@ -30,10 +30,13 @@ export class Chain {
     return account;
   }
 
-  /** Signs and sends a wallet's transaction; fees and gas are the node's where the page named none. */
+  /**
+   * Signs and sends a wallet's transaction; gas is the node's where the page named none. `nonce` is the next one, or that of
+   * a transaction whose place this one shall take at a `price` times as high.
+   */
   async send(account, transaction) {
-    const nonce = await this.public.getTransactionCount({ address: account.address, blockTag: 'pending' });
-    const { to, data, value, gas } = transaction;
+    const next = () => this.public.getTransactionCount({ address: account.address, blockTag: 'pending' });
+    const { to, data, value, gas, nonce = await next(), price = 1n } = transaction;
     const call = { account: account.address, to, data, value: value ? BigInt(value) : undefined };
     const request = {
       ...call,
@@ -42,8 +45,8 @@ export class Chain {
       type: 'eip1559',
       nonce,
       gas: gas ? BigInt(gas) : ((await this.public.estimateGas(call)) * 12n) / 10n,
-      maxFeePerGas: 20_000_000_000n,
-      maxPriorityFeePerGas: 1_000_000_000n,
+      maxFeePerGas: 20_000_000_000n * price,
+      maxPriorityFeePerGas: 1_000_000_000n * price,
     };
     return this.public.sendRawTransaction({ serializedTransaction: await account.signTransaction(request) });
   }
@@ -68,6 +71,25 @@ export class Chain {
   async passes(seconds) {
     await this.test.increaseTime({ seconds });
     await this.test.mine({ blocks: 1 });
+  }
+
+  /** No block comes, for anybody, until the chain goes on. */
+  async stops() {
+    await this.test.setIntervalMining({ interval: 0 });
+  }
+
+  async goesOn() {
+    await this.test.mine({ blocks: 1 });
+    await this.test.setIntervalMining({ interval: 1 });
+  }
+
+  /** Sends as an account whose key nobody here has. */
+  async sendAs(address, call) {
+    await this.test.impersonateAccount({ address });
+    await this.test.setBalance({ address, value: parseEther('1') });
+    const hash = await this.rpc('eth_sendTransaction', [{ from: address, ...call }]);
+    const { status } = await this.mined(hash);
+    if (status !== 'success') throw new Error(`the transaction ${hash} failed`);
   }
 
   /** One call of JSON-RPC as it is: its result, or an error with code and data. */

@@ -11,13 +11,13 @@ import { fileURLToPath } from 'node:url';
 export const CHECKOUT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 const TESTBED = process.env.TESTBED ?? join(CHECKOUT, 'target/debug/testbed');
 
-/** Brings a stack up, and resolves once it is ready. */
-export async function startStack() {
+/** Brings a stack up, with `env` beside its daemons' own, and resolves once it is ready. */
+export async function startStack(env = {}) {
   const scratch = process.env.STACK_DIR ? null : await mkdtemp(join(tmpdir(), 'otp-pages-'));
   const folder = process.env.STACK_DIR || join(scratch, 'stack');
   const child = spawn(TESTBED, ['up', '--control', '--dir', folder], {
     cwd: CHECKOUT,
-    env: process.env,
+    env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
     // Ctrl-C goes to us alone; the stack then ends with our pipe.
     detached: true,

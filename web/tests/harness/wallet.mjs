@@ -13,6 +13,7 @@ export class Wallet {
   /** What a page asked for, in order: method names. */
   asked = [];
   #overrides = new Map();
+  #awaited = [];
   #pages = new Set();
   #connected = false;
 
@@ -47,6 +48,16 @@ export class Wallet {
   /** The next calls of a method are answered by `answer(params)`, `times` often. */
   override(method, answer, times = 1) {
     this.#overrides.set(method, { answer, times });
+  }
+
+  /** A method is answered honestly again. */
+  obeys(method) {
+    this.#overrides.delete(method);
+  }
+
+  /** Waits until a method was answered. */
+  until(method) {
+    return new Promise((resolve) => this.#awaited.push({ method, resolve }));
   }
 
   /** The person says no at the next call of a method. */
@@ -86,7 +97,9 @@ export class Wallet {
       override.times -= 1;
       return override.answer(params);
     }
-    return this.#honest(method, params ?? []);
+    const answer = await this.#honest(method, params ?? []);
+    this.#awaited.filter((wait) => wait.method === method).forEach(({ resolve }) => resolve());
+    return answer;
   }
 
   #honest(method, params) {
