@@ -67,6 +67,7 @@ setup-bench: setup-test
 bench: setup-bench
 	cargo build --locked --release -p relayer -p indexer -p testbed
 	@target/release/testbed bench $(PARTS) $(if $(FULL),--full)
+	@$(if $(PARTS),,TESTBED=target/release/testbed node web/tests/load.mjs)
 
 gas: setup
 	$(FORGE) build

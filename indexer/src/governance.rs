@@ -4,6 +4,8 @@
 //! holds and what an operation would call is asked of a node, at the block as of which everything is. Where no node
 //! answers, what is stored is told without it, and the answer says so. It is made anew every few seconds, whoever asks.
 
+mod history;
+mod operations;
 pub mod words;
 
 use std::{
@@ -14,9 +16,9 @@ use std::{
 
 use alloy::{
     eips::BlockId,
-    primitives::{Address, B256, Bytes, U256, b256, keccak256},
+    primitives::{Address, B256, U256, b256},
     providers::Provider,
-    sol_types::{SolEvent, SolValue},
+    sol_types::SolEvent,
 };
 use futures_util::{StreamExt, stream};
 use otp_core::{
@@ -24,13 +26,17 @@ use otp_core::{
     clock::rfc3339_s,
     contract::{IOtpVerifier::Policy, OtpVerifier, Timelock as Contract},
     id::Deployment,
-    store::{ChainEvent, Cursor, EventFilter, EventKind, Place, Store, StoreError, TimelockStep, TimelockStepKind},
+    store::{Cursor, EventFilter, Place, Store, StoreError, TimelockStepKind},
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use self::words::{Parties, describe, policy_json, role_name};
-use crate::{api::purpose_name, inquiry::Unanswered};
+use self::{
+    history::History,
+    operations::{Call, Operation, makes, operations},
+    words::{Parties, describe},
+};
+use crate::inquiry::Unanswered;
 
 /// How long an answer is told again.
 const FRESH: Duration = Duration::from_secs(10);
@@ -47,14 +53,6 @@ const MOST_ASKED: usize = 64;
 const OPERATIONS: usize = 30;
 /// ERC-1967: where a proxy keeps its admin.
 const ADMIN_SLOT: B256 = b256!("b53127684a568b3173ae13b9f8a6016e243e63b6e8ee1178d6a717850b5d6103");
-
-/// A call that an operation makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Call {
-    target: Address,
-    value: U256,
-    data: Bytes,
-}
 
 /// What an operation was announced with, and whether that makes its id.
 #[derive(Debug, Clone)]
@@ -286,155 +284,10 @@ impl Governance {
     }
 }
 
-/// Whether these calls have this id: `hashOperation` and `hashOperationBatch` of OpenZeppelin's `TimelockController`.
-fn makes(id: B256, calls: &[Call], predecessor: B256, salt: B256) -> bool {
-    if let [call] = calls {
-        let one = (call.target, call.value, call.data.clone(), predecessor, salt).abi_encode_params();
-        if keccak256(one) == id {
-            return true;
-        }
-    }
-    let targets: Vec<Address> = calls.iter().map(|call| call.target).collect();
-    let values: Vec<U256> = calls.iter().map(|call| call.value).collect();
-    let payloads: Vec<Bytes> = calls.iter().map(|call| call.data.clone()).collect();
-    keccak256((targets, values, payloads, predecessor, salt).abi_encode_params()) == id
-}
-
-/// An operation by its steps.
-#[derive(Debug, Clone)]
-struct Operation {
-    id: B256,
-    scheduled: Place,
-    ended: Option<(TimelockStepKind, Place)>,
-}
-
-/// What waits first, then what was done last. `steps`: latest first.
-fn operations(steps: &[TimelockStep]) -> Vec<Operation> {
-    let mut found: Vec<Operation> = Vec::new();
-    let mut ended: HashMap<B256, (TimelockStepKind, Place)> = HashMap::new();
-    for step in steps {
-        let is_known = found.iter().any(|operation| operation.id == step.operation);
-        match step.kind {
-            TimelockStepKind::Scheduled if is_known => {}
-            TimelockStepKind::Scheduled => {
-                let ended = ended.get(&step.operation).copied();
-                found.push(Operation { id: step.operation, scheduled: step.place, ended });
-            }
-            // An operation that was cancelled can be announced again: then the later words count.
-            kind if !is_known => {
-                ended.entry(step.operation).or_insert((kind, step.place));
-            }
-            _ => {}
-        }
-    }
-    found.sort_by_key(|operation| operation.ended.is_some());
-    found
-}
-
-/// Governance's events, the last word of each.
-#[derive(Debug, Default)]
-struct History {
-    policies: BTreeMap<B256, Place>,
-    /// By role and account; `None` where it was taken.
-    roles: BTreeMap<(B256, Address), Option<Place>>,
-    pause: Option<ChainEvent>,
-    implementation: Value,
-}
-
-impl History {
-    fn of(events: &[ChainEvent]) -> Self {
-        let mut history = Self::default();
-        for event in events {
-            let (place, facts) = (event.place, &event.facts);
-            match event.kind {
-                EventKind::PolicySet => {
-                    history.policies.extend(facts.purpose.map(|purpose| (purpose, place)));
-                }
-                EventKind::RoleGranted | EventKind::RoleRevoked => {
-                    let holds = (event.kind == EventKind::RoleGranted).then_some(place);
-                    history.roles.extend(facts.action.zip(facts.subject).map(|of| (of, holds)));
-                }
-                EventKind::Paused | EventKind::Unpaused => history.pause = Some(event.clone()),
-                EventKind::Upgraded => {
-                    let address = facts.party.map(|at| at.to_checksum(None));
-                    history.implementation = json!({ "address": address, "since": since(&place) });
-                }
-                _ => {}
-            }
-        }
-        history
-    }
-
-    fn is_paused(&self) -> bool {
-        self.pause.as_ref().is_some_and(|event| event.kind == EventKind::Paused)
-    }
-
-    fn holders(&self) -> impl Iterator<Item = (B256, Address)> {
-        self.roles.iter().filter(|(_, since)| since.is_some()).map(|(holder, _)| *holder)
-    }
-
-    fn policies(&self, answers: &Answers) -> Vec<Value> {
-        let told = self.policies.iter().map(|(purpose, place)| {
-            json!({
-                "purpose": purpose,
-                "purposeName": purpose_name(*purpose),
-                "policy": answers.policies.get(purpose).map(policy_json),
-                "since": since(place),
-            })
-        });
-        told.collect()
-    }
-
-    fn roles(&self, answers: &Answers) -> Vec<Value> {
-        let held = self.roles.iter().filter_map(|(holder, place)| Some((holder, place.as_ref()?)));
-        let told = held.map(|((role, account), place)| {
-            json!({
-                "role": role,
-                "roleName": role_name(*role),
-                "account": account.to_checksum(None),
-                "since": since(place),
-                "agrees": answers.roles.get(&(*role, *account)),
-            })
-        });
-        told.collect()
-    }
-}
-
 fn since(place: &Place) -> Value {
     json!({ "blockNumber": place.block_number, "time": time(place.timestamp), "txHash": place.tx_hash })
 }
 
 fn time(unix_s: u64) -> String {
     rfc3339_s(i64::try_from(unix_s).unwrap_or(i64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(kind: TimelockStepKind, operation: u8, block_number: u64) -> TimelockStep {
-        let place =
-            Place { block_hash: B256::ZERO, block_number, timestamp: block_number, tx_hash: B256::ZERO, log_index: 0 };
-        TimelockStep { place, operation: B256::repeat_byte(operation), kind }
-    }
-
-    #[test]
-    fn an_operation_stands_where_its_last_announcement_led() {
-        use TimelockStepKind::{Cancelled, Executed, Scheduled};
-        let steps = [
-            step(Scheduled, 3, 7),
-            step(Executed, 2, 6),
-            step(Scheduled, 1, 5),
-            step(Scheduled, 2, 4),
-            step(Scheduled, 2, 4),
-            step(Cancelled, 1, 3),
-            step(Scheduled, 1, 2),
-        ];
-        let found = operations(&steps);
-        let told: Vec<_> = found
-            .iter()
-            .map(|o| (o.id[0], o.scheduled.block_number, o.ended.map(|(kind, place)| (kind, place.block_number))))
-            .collect();
-        assert_eq!(told, [(3, 7, None), (1, 5, None), (2, 4, Some((Executed, 6)))]);
-    }
 }

@@ -1,7 +1,7 @@
 // The indexer behind the page: on its public port open to everybody, on its admin port with the token that stays in this
 // tab. Which of the two it is, its answers tell.
 import { signal } from "@preact/signals";
-import type * as v from "valibot";
+import * as v from "valibot";
 import { BadAnswer, call, NoAnswer, open, Refusal } from "../shared/http";
 import type { OpsTexts } from "./texts/types";
 
@@ -76,6 +76,11 @@ export async function ask<S extends v.GenericSchema>(path: string, shape: S, ask
     lockedBy(error);
     throw error;
   }
+}
+
+/** Finds out which of the two ports it is, where no answer has told yet. */
+export async function knock(): Promise<void> {
+  if (door.value === "asking") await ask("v1/governance", v.unknown());
 }
 
 /** Saves an answer as a file. */

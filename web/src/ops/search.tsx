@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, door } from "./daemon";
+import { ask, door, knock } from "./daemon";
 import { Fault, Heading, Hex, Moment } from "./parts";
 import { asking, isPersonal, kindOf } from "./query";
 import { Found } from "./shapes";
@@ -21,18 +21,28 @@ export function Search(): JSX.Element {
   const isAdmin = door.value === "admin";
   const texts = t().search;
 
+  // Nothing else on this view asks: without it the admin port would be taken for the public one.
+  useEffect(() => {
+    knock().catch(setError);
+  }, []);
+
   /** Asks and shows the answer, unless something else was asked for meanwhile: under a question stands its own answer or none. */
   async function look(q: string, issuer?: string): Promise<void> {
     const mine = (looks.current += 1);
     const isNewest = (): boolean => looks.current === mine;
     const kind = kindOf(q);
-    const isFit = kind !== undefined && (isAdmin || !isPersonal(kind));
     found.value = undefined;
-    setBad(!isFit);
+    setBad(kind === undefined);
     setError(undefined);
-    setBusy(isFit);
-    if (!isFit) return;
+    setBusy(kind !== undefined);
+    if (kind === undefined) return;
     try {
+      await knock();
+      const isAdmin = door.value === "admin";
+      if (!isAdmin && isPersonal(kind)) {
+        if (isNewest()) setBad(true);
+        return;
+      }
       const { path, body } = asking(q, issuer, isAdmin, "json");
       const value = await ask(path, Found, { body });
       if (isNewest()) found.value = { q, issuer, value };
