@@ -24,7 +24,7 @@ export function Chart(props: ChartProps): JSX.Element {
   const id = useId();
   const language = translator.language.value;
   const { title, lines, labels, kind, whole } = props;
-  const frame: Frame = { left: 44, top: 10, width: Math.max(width, SMALLEST) - 52, height: HEIGHT - 40 };
+  const frame: Frame = { left: 44, top: 10, width: Math.max(width, SMALLEST) - 74, height: HEIGHT - 40 };
   const scale = ticks(kind === "stack" ? mostTogether(lines) : most(lines), 4, whole);
   const top = scale.at(-1) ?? 1;
   return (

@@ -59,7 +59,7 @@ function Told({ now }: { readonly now: Operations }): JSX.Element {
           <Facts
             key={signer.address}
             rows={[
-              [texts.signers, <Hex value={signer.address} what={texts.signers} />],
+              [t().governance.account, <Hex value={signer.address} what={t().governance.account} />],
               [texts.balance, signer.balanceEther === null ? (signer.detail ?? t().shell.unknown) : `${Number(signer.balanceEther).toFixed(4)} ETH`],
               [texts.nonce, String(signer.nextNonce)],
             ]}
