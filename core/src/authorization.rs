@@ -56,6 +56,9 @@ pub struct Authorization {
     pub fields: Vec<(String, String)>,
     /// The action as the request gave it; `None` where it gave a hash or nothing.
     pub typed: Option<TypedAction>,
+    /// `session` of a sign-in's payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<B256>,
 }
 
 /// An action is refused; the text says why and is meant for the requester.
@@ -79,6 +82,7 @@ impl Authorization {
             title: "Sign in".to_owned(),
             fields: vec![("to".to_owned(), origin.to_owned())],
             typed: None,
+            session: Some(session),
         }
     }
 
@@ -92,6 +96,7 @@ impl Authorization {
             title: "An action that cannot be shown".to_owned(),
             fields: vec![("action".to_owned(), action.to_string())],
             typed: None,
+            session: None,
         }
     }
 }
@@ -129,6 +134,7 @@ impl TryFrom<TypedAction> for Authorization {
             title: typed.primary_type.clone(),
             fields: lines(&fields, &value),
             typed: Some(typed),
+            session: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Actions from outside: what is hashed is what is shown, and everything else is refused.
 
+use alloy::primitives::{Address, B256, b256};
 use otp_core::authorization::{Authorization, TypedAction};
 use serde_json::{Value, json};
 
@@ -118,4 +119,14 @@ fn types_that_double_with_each_step_are_refused_before_they_are_hashed() {
         assert_eq!(read(&value).is_ok(), steps == 4, "{steps} steps");
     }
     assert!(started.elapsed() < std::time::Duration::from_secs(5), "hashing began");
+}
+
+#[test]
+fn a_sign_in_commits_to_its_origin_and_its_session() {
+    let session = B256::left_padding_from(&[0x5a; 16]);
+    let it = Authorization::sign_in("https://app.example", session);
+    // As the page hashes it (web/src/wallet/code/shown.test.ts).
+    let expected = b256!("98a29ff84ddfdef87d1b24e573a399506264024721b7f608ed9e22267449f745");
+    assert_eq!((it.payload_hash, it.session), (Some(expected), Some(session)));
+    assert_eq!(it.action, otp_core::id::action(Address::ZERO, expected));
 }

@@ -192,6 +192,21 @@ scenario('somebody without ether for gas verifies by a signature', async ({ worl
   await page.getByRole('alert').filter({ hasText: 'cannot pay the fee' }).waitFor();
 });
 
+scenario('a sign-in says where to, and is done once the wallet has verified it', async ({ world, stack, person }) => {
+  const someone = await depositor(world, person);
+  const { page } = someone;
+  await someone.view('home').getByRole('button', { name: 'Get a code' }).click();
+  await page.getByLabel('What is the code for?').selectOption({ label: 'Signing in' });
+  await page.getByRole('button', { name: 'Get the code' }).click();
+  const { digits } = await withDigits(world, someone);
+  await page.getByRole('region', { name: 'What this code authorises' }).getByText(new URL(stack.is.relayerUrl).origin).waitFor();
+  await digitsInput(someone).fill(digits);
+  await someone.sees('verify');
+  await page.getByRole('button', { name: 'Verify', exact: true }).click();
+  await someone.sees('done');
+  await someone.reads('Your wallet confirmed this sign-in on the chain');
+});
+
 scenario('what cannot be withdrawn is told at its field', async ({ world, person }) => {
   const someone = await depositor(world, person);
   await askForWithdrawal(someone, '0x1234', { ether: '500' });

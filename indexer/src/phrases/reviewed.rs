@@ -50,6 +50,7 @@ fn withdrawal() -> Authorization {
         title: "Withdrawal".to_owned(),
         fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         typed: None,
+        session: None,
     }
 }
 

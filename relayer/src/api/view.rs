@@ -113,6 +113,9 @@ fn authorization(app: &App, story: &Story) -> Option<Value> {
     if let Some(typed) = it.typed {
         shown["typed"] = json!(typed);
     }
+    if let Some(session) = it.session {
+        shown["session"] = json!(session);
+    }
     Some(shown)
 }
 

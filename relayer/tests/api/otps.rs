@@ -55,7 +55,8 @@ async fn a_sign_in_names_its_session_and_every_other_purpose_an_action() {
     assert_eq!((answer.status, &answer.body["action"]), (202, &json!(expected.action)));
     let shown = app.get(answer.header("location"), &person.token).await.body;
     let fields = json!([{ "name": "to", "value": ORIGIN }]);
-    assert_eq!(shown["authorization"], json!({ "title": "Sign in", "fields": fields }));
+    let word = B256::left_padding_from(session.as_bytes());
+    assert_eq!(shown["authorization"], json!({ "title": "Sign in", "fields": fields, "session": word }));
     let other = app.sign_in(&person.wallet).await;
     let answer = app.submit(&other, "two", &json!({ "purpose": "login", "contactId": contact })).await;
     assert_ne!(answer.body["action"], json!(expected.action), "another session is another action");

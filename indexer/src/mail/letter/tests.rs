@@ -24,6 +24,7 @@ fn authorization(title: &str, fields: Vec<(String, String)>, consumer: Option<Ad
         title: title.to_owned(),
         fields,
         typed: None,
+        session: None,
     }
 }
 

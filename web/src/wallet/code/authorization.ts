@@ -51,6 +51,13 @@ export function actionOf(consumer: `0x${string}`, payloadHash: `0x${string}`): `
   return keccak256(encodeAbiParameters([{ type: "address" }, { type: "bytes32" }], [consumer, payloadHash]));
 }
 
+const SIGN_IN = { SignIn: [{ name: "origin", type: "string" }, { name: "session", type: "bytes32" }] } as const;
+
+/** The payload of a sign-in of one session to one origin, hashed. */
+export function signInPayload(origin: string, session: `0x${string}`): `0x${string}` {
+  return hashStruct({ data: { origin, session }, primaryType: "SignIn", types: SIGN_IN });
+}
+
 /** The action of a sign-in, whose consumer is nobody. */
 export function signInAction(payloadHash: `0x${string}`): `0x${string}` {
   return actionOf(zeroAddress, payloadHash);

@@ -53,6 +53,7 @@ export const OtpShape = v.object({
     title: Text,
     fields: v.pipe(v.array(v.object({ name: Text, value: v.string() })), v.maxLength(64)),
     typed: v.optional(TypedActionShape),
+    session: v.optional(Bytes32),
   })),
   verifier: Address,
   chainId: Count,

@@ -1,7 +1,7 @@
 // What the page knows of what a code authorises, and whether it may be used.
 import { actionFor, type Action } from "./actions";
 import { visible } from "../../shared/visible";
-import { type Authorization, describeChecked, signInAction } from "./authorization";
+import { type Authorization, describeChecked, signInAction, signInPayload } from "./authorization";
 import type { Otp, TypedAction } from "./otps";
 
 /** What is shown of a code's purpose. `refused`: it is not what was issued, or cannot be shown; such a code is not used. */
@@ -26,6 +26,9 @@ export function shownOf(otp: Otp, actions: readonly Action[]): Shown {
   const { authorization, action, payloadHash } = otp;
   if (authorization?.typed !== undefined) return shownTyped(authorization.typed, actions, { action, payloadHash });
   if (otp.purpose !== "login" || payloadHash === undefined) return { kind: "blind", action };
-  if (signInAction(payloadHash) !== action) return { kind: "refused" };
-  return { kind: "sign-in", origin: visible(authorization?.fields[0]?.value ?? "") };
+  const origin = authorization?.fields[0]?.value;
+  const session = authorization?.session;
+  if (origin === undefined || session === undefined) return { kind: "refused" };
+  const isSo = signInPayload(origin, session) === payloadHash && signInAction(payloadHash) === action;
+  return isSo ? { kind: "sign-in", origin: visible(origin) } : { kind: "refused" };
 }

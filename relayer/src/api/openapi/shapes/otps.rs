@@ -153,6 +153,8 @@ pub struct Authorizes {
     pub fields: Vec<NamedValue>,
     /// As the request gave it, where it gave it in words.
     pub typed: Option<TypedAction>,
+    /// Of a sign-in: which session, so that its payload `SignIn(string origin,bytes32 session)` can be hashed.
+    pub session: Option<Word>,
 }
 
 /// A name and its value, as text.
