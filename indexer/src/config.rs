@@ -2,6 +2,7 @@
 //! this file. The environment prefix is `OTP_INDEXER`.
 
 mod dkim;
+mod mail;
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +11,6 @@ use std::{
 };
 
 use alloy::primitives::Address;
-use lettre::message::Mailbox;
 use otp_core::{
     chain::{RpcConfig, WsUrl},
     config::{Faults, KnownKey, Reader},
@@ -18,12 +18,14 @@ use otp_core::{
     http::{Listening, Ports},
     id::Deployment,
     seal::KeysConfig,
-    secret::Secret,
     store::Depths,
 };
 use url::{Host, Url};
 
-pub use self::dkim::DkimConfig;
+pub use self::{
+    dkim::DkimConfig,
+    mail::{MailConfig, MailSecurity},
+};
 use crate::{
     channel::{
         inapp::Inapp,
@@ -113,38 +115,6 @@ pub struct CallsConfig {
     pub timelock: Option<Address>,
 }
 
-/// How the connection to the SMTP server is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailSecurity {
-    /// TLS after STARTTLS; never without.
-    StartTls,
-    /// TLS from the first byte.
-    Tls,
-    /// None: for a loopback host alone.
-    None,
-}
-
-/// `mail.*`
-#[derive(Debug, Clone)]
-pub struct MailConfig {
-    /// `mail.smtp_host`
-    pub host: String,
-    /// `mail.smtp_port`
-    pub port: u16,
-    /// `mail.security`
-    pub security: MailSecurity,
-    /// `mail.username` and `mail.password`.
-    pub credentials: Option<(String, Secret<String>)>,
-    /// `mail.from`
-    pub from: Mailbox,
-    /// `mail.timeout_ms`: for one message, connection included.
-    pub timeout: Duration,
-    /// `mail.dkim_…`: who signs, where somebody does.
-    pub dkim: Option<DkimConfig>,
-    /// `mail.bounce_maildir`: where reports of mail servers come in.
-    pub bounce_maildir: Option<PathBuf>,
-}
-
 /// `delivery.*`
 #[derive(Debug, Clone)]
 pub struct DeliveryConfig {
@@ -156,19 +126,6 @@ pub struct DeliveryConfig {
     pub retry_most: Duration,
     /// `delivery.depth.*`: what the messages of each channel wait for.
     pub depths: Depths,
-}
-
-impl FromStr for MailSecurity {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        match text {
-            "starttls" => Ok(Self::StartTls),
-            "tls" => Ok(Self::Tls),
-            "none" => Ok(Self::None),
-            _ => Err("starttls, tls or none is expected"),
-        }
-    }
 }
 
 impl Config {
@@ -216,7 +173,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let store_path = reader.or("store.path", "data/otp.db");
     let keys = KeysConfig::read(reader);
     let http = read_http(reader);
-    let mail = read_mail(reader);
+    let mail = mail::read(reader);
     let sms = sms::config::read(reader, http.as_ref().map(|http| http.public_url.as_str()));
     let webhook = read_webhook(reader);
     let inapp = reader.seconds("inapp.keep_seconds", "86400", 0..=2_592_000).map(|keep| Inapp { keep });
@@ -273,35 +230,6 @@ fn read_http(reader: &mut Reader) -> Option<HttpConfig> {
     let listening = Listening::read(reader, PORTS);
     let public_url: Option<PublicUrl> = reader.required("http.public_url");
     Some(HttpConfig { listening: listening?, public_url: public_url?.0 })
-}
-
-fn read_mail(reader: &mut Reader) -> Option<MailConfig> {
-    let host: Option<String> = reader.required("mail.smtp_host");
-    let port = reader.or("mail.smtp_port", "587");
-    let security = reader.or("mail.security", "starttls");
-    let username: Option<Option<String>> = reader.optional("mail.username");
-    let password = reader.optional("mail.password");
-    let from = reader.required::<Sender>("mail.from");
-    let timeout = reader.millis("mail.timeout_ms", "10000", 100..=60_000);
-    let (selector, domain) = (reader.optional("mail.dkim_selector"), reader.optional("mail.dkim_domain"));
-    let key_file = reader.optional("mail.dkim_key_file");
-    let bounce_maildir = reader.optional("mail.bounce_maildir");
-    let credentials = match (username?, password?) {
-        (Some(username), Some(password)) => Some((username, password)),
-        (None, None) => None,
-        _ => {
-            reader.fault("mail.username and mail.password: set both or neither");
-            return None;
-        }
-    };
-    let (host, security) = (host?, security?);
-    if security == MailSecurity::None && !is_loopback(&host) {
-        reader.fault("mail.security: none is for a loopback mail.smtp_host alone; set starttls or tls");
-    }
-    let from = from?.0;
-    let dkim = dkim::read(reader, from.email.domain(), (selector?, domain?, key_file?))?;
-    let bounce_maildir = bounce_maildir?;
-    Some(MailConfig { host, port: port?, security, credentials, from, timeout: timeout?, dkim, bounce_maildir })
 }
 
 fn read_webhook(reader: &mut Reader) -> Option<Option<Duration>> {
@@ -371,16 +299,6 @@ impl FromStr for PublicUrl {
     }
 }
 
-struct Sender(Mailbox);
-
-impl FromStr for Sender {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        text.parse().map(Self).map_err(|_| "a sender such as `Codes <codes@otp.example>` is expected")
-    }
-}
-
 /// A configuration with nothing in it that has a default.
 #[cfg(test)]
 const LEAST: &str = "[chain]\nid = 31337\nverifier = '0x0000000000000000000000000000000000000001'\n\
@@ -414,12 +332,6 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains('\n') && !text.contains("hunter2"), "{text}");
-    }
-
-    #[test]
-    fn mail_in_clear_goes_to_loopback_alone() {
-        let remote = LEAST.replace("smtp_host = '127.0.0.1'", "smtp_host = 'smtp.example'");
-        assert!(Config::parse(&remote).unwrap_err().to_string().contains("loopback"));
     }
 
     #[test]

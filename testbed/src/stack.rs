@@ -1,5 +1,7 @@
 //! Everything together, up and down.
 
+mod cast;
+
 use std::{
     fs::{self, File},
     io::ErrorKind,
@@ -9,7 +11,7 @@ use std::{
 };
 
 use alloy::{
-    primitives::{Address, B256},
+    primitives::B256,
     signers::{
         k256::elliptic_curve::rand_core::{OsRng, RngCore},
         local::PrivateKeySigner,
@@ -18,19 +20,18 @@ use alloy::{
 use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
+use self::cast::Cast;
 use crate::{
     anvil::{self, Anvil},
     daemons::{Setting, VAULT_FILE},
-    deployment::{Deployment, Plan},
-    description::{Account, Description},
+    deployment::Deployment,
+    description::Description,
     kms::Kms,
-    ports::{self, Ports, loopback},
+    ports::{self, Ports},
     service::{Probe, Service, Spec},
     tools,
 };
 
-const ACCOUNTS: usize = 10;
-const OWNERS: usize = 3;
 /// All that a stack leaves in its folder; nothing else there is touched.
 const FOLDERS: [&str; 3] = ["data", "logs", "mail"];
 const FILES: [&str; 4] = ["stack.json", "relayer.toml", "indexer.toml", VAULT_FILE];
@@ -273,78 +274,6 @@ impl Stack {
             Daemon::Indexer => &mut self.indexer,
         }
     }
-}
-
-/// The people of a stack.
-struct Cast {
-    deployer: PrivateKeySigner,
-    issuer: PrivateKeySigner,
-    /// The issuer's own, or that of its key in KMS.
-    issuer_address: Address,
-    standby: PrivateKeySigner,
-    guardian: PrivateKeySigner,
-    owners: Vec<PrivateKeySigner>,
-    accounts: Vec<PrivateKeySigner>,
-}
-
-impl Cast {
-    async fn new(anvil: &Anvil) -> Result<Self> {
-        let issuer = anvil.new_account().await?;
-        Ok(Self {
-            deployer: anvil.new_account().await?,
-            issuer_address: issuer.address(),
-            issuer,
-            standby: anvil.new_account().await?,
-            guardian: anvil.new_account().await?,
-            owners: several(anvil, OWNERS).await?,
-            accounts: several(anvil, ACCOUNTS).await?,
-        })
-    }
-
-    fn plan(&self, code_ttl_s: u32) -> Plan {
-        Plan {
-            deployer: self.deployer.clone(),
-            owners: self.owners.iter().map(PrivateKeySigner::address).collect(),
-            guardian: self.guardian.address(),
-            issuers: vec![self.issuer_address, self.standby.address()],
-            code_ttl_s,
-        }
-    }
-
-    /// Without logs and database, which the caller knows.
-    fn describe(&self, anvil: &Anvil, deployment: &Deployment, ports: Ports) -> Result<Description> {
-        Ok(Description {
-            rpc_url: anvil.url.clone(),
-            chain_id: deployment.chain_id,
-            verifier: deployment.verifier,
-            proxy_admin: deployment.proxy_admin,
-            timelock: deployment.timelock,
-            safe: deployment.safe,
-            safe_owners: self.owners.iter().map(Account::from).collect(),
-            guardian: self.guardian.address(),
-            guardian_key: self.guardian.to_bytes(),
-            issuer: self.issuer_address,
-            vault: deployment.vault,
-            deployment_block: deployment.deployment_block,
-            relayer_url: ports::http(ports.relayer())?,
-            relayer_admin_url: ports::http(ports.relayer_admin())?,
-            indexer_url: ports::http(ports.indexer())?,
-            indexer_admin_url: ports::http(ports.indexer_admin())?,
-            mail_url: ports::http(ports.mail())?,
-            smtp_address: loopback(ports.smtp()).to_string(),
-            database_path: PathBuf::new(),
-            logs: Default::default(),
-            accounts: self.accounts.iter().map(Account::from).collect(),
-        })
-    }
-}
-
-async fn several(anvil: &Anvil, count: usize) -> Result<Vec<PrivateKeySigner>> {
-    let mut signers = Vec::with_capacity(count);
-    for _ in 0..count {
-        signers.push(anvil.new_account().await?);
-    }
-    Ok(signers)
 }
 
 fn mailbox(ports: Ports, folder: &Path, logs: &Path) -> Result<Service> {

@@ -347,6 +347,7 @@ impl World {
             title: "Withdrawal".to_owned(),
             fields: vec![("amount".to_owned(), "1000000000".to_owned())],
             typed: None,
+            session: None,
         }
     }
 
