@@ -29,6 +29,7 @@ mod process;
 mod ranges;
 mod recovery;
 mod reorg;
+mod reorg_backfill;
 mod simulation;
 mod sms;
 mod sms_callbacks;
