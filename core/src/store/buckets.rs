@@ -4,12 +4,21 @@
 //! whose time has come says no more than no row. Several buckets are taken from together or not at all, in the
 //! transaction of what they limit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use sqlx::{QueryBuilder, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::{Store, StoreError, group::Outcome};
+use super::{Store, StoreError, column::json};
 use crate::clock::now_us;
+
+/// Of the buckets in the JSON array ?1, each `[scope, key]`, the place in it and the row's time, where there is a row.
+const STORED: &str = "
+    SELECT asked.key, b.full_at_us FROM json_each(?1) asked
+    CROSS JOIN buckets b ON b.scope = asked.value ->> 0 AND b.key = unhex(asked.value ->> 1)";
+/// The same with each row's new time.
+const KEEP: &str = "
+    INSERT INTO buckets (scope, key, full_at_us) SELECT value ->> 0, unhex(value ->> 1), value ->> 2 FROM json_each(?1)
+    WHERE true ON CONFLICT DO UPDATE SET full_at_us = excluded.full_at_us";
 
 /// A token to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +88,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn take(&self, takes: Vec<Take>) -> Result<Taken, StoreError> {
-        self.group.run(move |write| Box::pin(async move { take(write, &takes).await })).await
+        self.takes.run(takes).await
     }
 
     /// Forgets buckets that are full, and of the others all but `most`, those first that are full soonest. Returns how
@@ -106,74 +115,82 @@ impl Store {
 }
 
 /// Takes one token of each bucket, or none. What a refusal keeps is nothing but the end of a time that lay too far ahead.
-pub(super) async fn take(write: &mut SqliteConnection, takes: &[Take]) -> Result<Outcome<Taken>, StoreError> {
+pub(super) async fn take(write: &mut SqliteConnection, takes: &[Take]) -> Result<Taken, StoreError> {
+    let mut buckets = Buckets::read(write, takes).await?;
+    let taken = buckets.take(takes, now_us());
+    buckets.write(write).await?;
+    Ok(taken)
+}
+
+/// The same for several, one after another.
+pub(super) async fn take_all(write: &mut SqliteConnection, all: &[Vec<Take>]) -> Result<Vec<Taken>, StoreError> {
+    let mut buckets = Buckets::read(write, all.iter().flatten()).await?;
     let now_us = now_us();
-    let mut levels = Vec::with_capacity(takes.len());
-    let mut longest: Option<(i64, &Take)> = None;
-    let mut full_at = Vec::with_capacity(takes.len());
-    let mut is_ahead = false;
-    let known = stored(write, takes).await?;
-    for take in takes {
-        let stored = known.get(&(take.scope, take.key)).copied();
-        let full_at_us = take.full_at_us(stored, now_us);
-        is_ahead |= stored.is_some_and(|stored| stored > full_at_us);
-        let wait_us = take.wait_us(full_at_us, now_us);
-        if wait_us > 0 && longest.is_none_or(|(longest_us, _)| wait_us > longest_us) {
-            longest = Some((wait_us, take));
-        }
-        full_at.push(full_at_us);
-    }
-    let taken_us = |take: &Take| if longest.is_none() { take.interval_us } else { 0 };
-    for (take, full_at_us) in takes.iter().zip(&mut full_at) {
-        *full_at_us = full_at_us.saturating_add(taken_us(take));
-        levels.push(take.level(*full_at_us, now_us));
-    }
-    if longest.is_none() || is_ahead {
-        store(write, takes, &full_at).await?;
-    }
-    Ok(match longest {
-        None => Outcome::Keep(Taken::All(levels)),
-        Some((wait_us, take)) => {
-            let refused = Taken::Refused { scope: take.scope, retry_after_s: seconds(wait_us).max(1), levels };
-            if is_ahead { Outcome::Keep(refused) } else { Outcome::Undo(refused) }
-        }
-    })
+    let taken = all.iter().map(|takes| buckets.take(takes, now_us)).collect();
+    buckets.write(write).await?;
+    Ok(taken)
 }
 
-/// The rows that there are, by scope and key.
-async fn stored<'t>(
-    write: &mut SqliteConnection,
-    takes: &'t [Take],
-) -> Result<HashMap<(&'t str, [u8; 16]), i64>, StoreError> {
-    if takes.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut query = QueryBuilder::new("SELECT scope, key, full_at_us FROM buckets WHERE (scope, key) IN (VALUES ");
-    let mut places = query.separated(", ");
-    for take in takes {
-        places.push("(").push_bind_unseparated(take.scope).push_unseparated(", ");
-        places.push_bind_unseparated(take.key.as_slice()).push_unseparated(")");
-    }
-    query.push(")");
-    let rows: Vec<(String, Vec<u8>, i64)> = query.build_query_as().fetch_all(write).await?;
-    let of = |take: &'t Take| {
-        let row = rows.iter().find(|(scope, key, _)| scope == take.scope && key == take.key.as_slice());
-        row.map(|(_, _, full_at_us)| ((take.scope, take.key), *full_at_us))
-    };
-    Ok(takes.iter().filter_map(of).collect())
+/// The buckets that a transaction takes from: read once, and written once after the last was taken.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    full_at_us: HashMap<(&'static str, [u8; 16]), i64>,
+    changed: BTreeSet<(&'static str, [u8; 16])>,
 }
 
-async fn store(write: &mut SqliteConnection, takes: &[Take], full_at_us: &[i64]) -> Result<(), StoreError> {
-    if takes.is_empty() {
-        return Ok(());
+impl Buckets {
+    /// Reads the rows that there are.
+    pub(super) async fn read<'t>(
+        write: &mut SqliteConnection,
+        takes: impl IntoIterator<Item = &'t Take>,
+    ) -> Result<Self, StoreError> {
+        let keys: BTreeSet<_> = takes.into_iter().map(|take| (take.scope, take.key)).collect();
+        if keys.is_empty() {
+            return Ok(Self::default());
+        }
+        let keys: Vec<_> = keys.into_iter().collect();
+        let asked: Vec<_> = keys.iter().map(|(scope, key)| (scope, hex::encode(key))).collect();
+        let rows: Vec<(i64, i64)> = sqlx::query_as(STORED).bind(json(&asked)?).fetch_all(write).await?;
+        let of = |(n, full_at_us)| Some((*keys.get(usize::try_from(n).ok()?)?, full_at_us));
+        Ok(Self { full_at_us: rows.into_iter().filter_map(of).collect(), changed: BTreeSet::new() })
     }
-    let mut query = QueryBuilder::new("INSERT INTO buckets (scope, key, full_at_us) ");
-    query.push_values(takes.iter().zip(full_at_us), |mut row, (take, full_at_us)| {
-        row.push_bind(take.scope).push_bind(take.key.as_slice()).push_bind(*full_at_us);
-    });
-    query.push(" ON CONFLICT DO UPDATE SET full_at_us = excluded.full_at_us");
-    query.build().execute(write).await?;
-    Ok(())
+
+    /// One token of each, or none.
+    pub(super) fn take(&mut self, takes: &[Take], now_us: i64) -> Taken {
+        let stored = |take: &Take| self.full_at_us.get(&(take.scope, take.key)).copied();
+        let full_at: Vec<_> = takes.iter().map(|take| take.full_at_us(stored(take), now_us)).collect();
+        let waits = takes.iter().zip(&full_at).map(|(take, full_at_us)| (take.wait_us(*full_at_us, now_us), take));
+        // Of equal waits the first one is told.
+        let longest = waits.filter(|(wait_us, _)| *wait_us > 0).rev().max_by_key(|(wait_us, _)| *wait_us);
+        let mut levels = Vec::with_capacity(takes.len());
+        for (take, full_at_us) in takes.iter().zip(full_at) {
+            let taken_us = if longest.is_none() { take.interval_us } else { 0 };
+            let full_at_us = full_at_us.saturating_add(taken_us);
+            levels.push(take.level(full_at_us, now_us));
+            let key = (take.scope, take.key);
+            // An end that lay too far ahead is kept nearer also where nothing is taken.
+            if longest.is_none() || self.full_at_us.get(&key).is_some_and(|stored| *stored > full_at_us) {
+                self.full_at_us.insert(key, full_at_us);
+                self.changed.insert(key);
+            }
+        }
+        match longest {
+            None => Taken::All(levels),
+            Some((wait_us, take)) => {
+                Taken::Refused { scope: take.scope, retry_after_s: seconds(wait_us).max(1), levels }
+            }
+        }
+    }
+
+    /// Writes what changed.
+    pub(super) async fn write(self, write: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.changed.is_empty() {
+            return Ok(());
+        }
+        let rows = self.changed.iter().map(|key| (key.0, hex::encode(key.1), self.full_at_us.get(key)));
+        sqlx::query(KEEP).bind(json(&rows.collect::<Vec<_>>())?).execute(write).await?;
+        Ok(())
+    }
 }
 
 /// Whole seconds, rounded up.

@@ -1,6 +1,8 @@
-//! Columns of a fixed length: a row with another one was not written by us.
+//! Columns of a fixed length: a row with another one was not written by us. And rows as JSON, for a statement that takes any
+//! number of them; bytes are hexadecimal in there.
 
 use alloy::primitives::{Address, B256};
+use serde::Serialize;
 
 use super::StoreError;
 use crate::id::Purpose;
@@ -26,4 +28,9 @@ pub(super) fn signed(number: u64) -> i64 {
 /// A purpose that this system wrote; the chain's may have other names.
 pub(super) fn purpose(bytes: &[u8], table: &'static str) -> Result<Purpose, StoreError> {
     Purpose::try_from(word(bytes, table)?).map_err(|_| StoreError::Damaged { table })
+}
+
+/// Rows for `json_each`.
+pub(super) fn json<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
+    Ok(serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?)
 }

@@ -175,23 +175,6 @@ impl Store {
         Ok(rows.fetch_all(&self.readers).await?)
     }
 
-    /// The channel of a contact of this account that may receive codes; `None` where it is none.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn confirmed_channel(&self, account_id: Uuid, contact_id: Uuid) -> Result<Option<Channel>, StoreError> {
-        let channel: Option<String> = sqlx::query_scalar(
-            "SELECT c.channel FROM contacts c JOIN accounts a ON a.id = c.account_id
-             WHERE c.id = ? AND c.account_id = ? AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
-             AND a.closed_at_ms IS NULL",
-        )
-        .bind(contact_id)
-        .bind(account_id)
-        .fetch_optional(&self.readers)
-        .await?;
-        channel.map(|word| word.parse().map_err(|_| StoreError::Damaged { table: "contacts" })).transpose()
-    }
-
     /// How long after its wallet's first sign-in an account was bound to its first contact, in milliseconds, where
     /// `contact_id` is that contact and was confirmed at `now_ms`.
     ///

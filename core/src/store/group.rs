@@ -17,7 +17,7 @@ use super::{StoreError, begin};
 /// So many pieces of work may wait; more wait at the door.
 const QUEUE: usize = 1_024;
 /// So many share a commit: what the first of them waits for the last.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// For so long a commit that was done shows that the next one will be.
 const PROVEN: Duration = Duration::from_secs(5);
 /// A commit that takes longer counts as one that does not come.
@@ -106,6 +106,11 @@ impl Group {
         tokio::time::timeout(PATIENCE, attempt).await.map_err(|_| StoreError::Stalled)?
     }
 
+    /// A place in the queue, once there is one; what it is sent with is done in its turn.
+    pub(super) async fn place(&self) -> Result<Place, StoreError> {
+        self.jobs.clone().reserve_owned().await.map_err(|_| StoreError::Closed)
+    }
+
     /// Runs `work` in the next shared transaction, and answers once that is on the disk. Work that was handed over is
     /// done also when nobody waits for its answer any more.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, StoreError> {
@@ -116,8 +121,11 @@ impl Group {
     }
 }
 
+/// A place in the queue.
+pub(super) type Place = mpsc::OwnedPermit<Box<dyn Job>>;
+
 /// Work of any type.
-trait Job: Send + std::fmt::Debug {
+pub(super) trait Job: Send + std::fmt::Debug {
     /// Does the work; returns whether its changes are kept.
     fn run<'w>(&'w mut self, write: &'w mut SqliteConnection) -> BoxFuture<'w, bool>;
     /// Answers, once it is known whether the transaction was committed.
@@ -151,13 +159,17 @@ impl<T: Send> Job for Entry<T> {
     }
 
     fn answer(self: Box<Self>, failure: Option<&sqlx::Error>) {
-        let result = match (failure, self.result) {
-            (None, Some(result)) => result,
-            (Some(error), _) => Err(StoreError::Commit { why: error.to_string() }),
-            (None, None) => Err(StoreError::Closed),
-        };
         // Whoever asked may be gone; what was done stays done.
-        let _ = self.tell.send(result);
+        let _ = self.tell.send(told(self.result, failure));
+    }
+}
+
+/// What work came to, as far as it was committed.
+pub(super) fn told<T>(result: Option<Result<T, StoreError>>, failure: Option<&sqlx::Error>) -> Result<T, StoreError> {
+    match (failure, result) {
+        (None, Some(result)) => result,
+        (Some(error), _) => Err(StoreError::Commit { why: error.to_string() }),
+        (None, None) => Err(StoreError::Closed),
     }
 }
 
@@ -182,14 +194,18 @@ async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sq
     let mut write = begin(writer).await?;
     sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
     for job in jobs {
-        // Where SQLite ended the transaction by itself, as on a full disk, either fails and the group with it.
-        let next = match job.run(&mut write).await {
-            true => "RELEASE work; SAVEPOINT work",
-            false => "ROLLBACK TO work",
-        };
-        sqlx::raw_sql(next).execute(&mut *write).await?;
+        let kept = job.run(&mut write).await;
+        settle(&mut write, kept).await?;
     }
     write.commit().await
+}
+
+/// Keeps what was done since the savepoint, or takes it back, and sets the next one. Where SQLite ended the transaction by
+/// itself, as on a full disk, either fails and the group with it.
+pub(super) async fn settle(write: &mut SqliteConnection, kept: bool) -> Result<(), sqlx::Error> {
+    let next = if kept { "RELEASE work; SAVEPOINT work" } else { "ROLLBACK TO work" };
+    // Prepared once, as every statement is that has no other name in it each time.
+    sqlx::query(next).execute(write).await.map(drop)
 }
 
 #[cfg(test)]

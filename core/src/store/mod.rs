@@ -19,6 +19,7 @@ mod events;
 mod evidence;
 mod figures;
 mod finality;
+mod gather;
 mod group;
 mod guesses;
 mod inapp;
@@ -36,6 +37,7 @@ mod rules;
 mod sessions;
 mod status;
 mod story;
+mod submissions;
 mod switches;
 mod waiting;
 
@@ -58,9 +60,9 @@ pub use self::{
     accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
     depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*, issuance::*,
     lookup::*, lost::*, mend::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*,
-    switches::*, waiting::*,
+    submissions::*, switches::*, waiting::*,
 };
-use self::{group::Group, rules::QueueBound};
+use self::{gather::Gathering, group::Group, rules::QueueBound};
 
 /// How long a write waits for the other daemon's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,7 +117,8 @@ pub struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     group: Group,
-    queue: QueueBound,
+    submissions: Gathering<NewRequest, Submission>,
+    takes: Gathering<Vec<Take>, Taken>,
     /// Whether the log may hold what was erased; at the start nobody knows.
     log_holds_erased: Arc<AtomicBool>,
 }
@@ -153,7 +156,12 @@ impl Store {
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
         let group = Group::start(writer.clone());
         let queue = QueueBound::default();
-        Ok(Self { readers, writer, group, queue, log_holds_erased: Arc::new(AtomicBool::new(true)) })
+        let submissions = Gathering::new(group.clone(), move |write, all: &[NewRequest]| {
+            let queue = queue.clone();
+            Box::pin(async move { submissions::submit_all(write, &queue, all).await })
+        });
+        let takes = Gathering::new(group.clone(), |write, all: &[Vec<Take>]| Box::pin(buckets::take_all(write, all)));
+        Ok(Self { readers, writer, group, submissions, takes, log_holds_erased: Arc::new(AtomicBool::new(true)) })
     }
 
     /// Answers when the file can be read and what is written is stored: for readiness.

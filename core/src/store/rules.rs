@@ -5,43 +5,58 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::SqliteConnection;
+use serde::Serialize;
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
-    Level, NewRequest, Store, StoreError, Switch, Take, Taken, buckets, group::Outcome, guesses::seconds_until,
+    Level, NewRequest, Store, StoreError, Switch, Take, Taken, buckets::Buckets, column::json, guesses::seconds_until,
     switches::Barred,
 };
+use crate::{clock::now_us, contact::Channel};
 
 /// For how long a count of what waits is believed, so that other relayers on this store are seen too.
 const COUNT_HOLDS: Duration = Duration::from_secs(1);
 /// More refused or unused requests in a row than this make the pause no longer.
 const LONGEST_ROW: i64 = 16;
 
-/// [`Standing`] of account 1, Idempotency-Key 2, purpose 3, contact 4 and issuer 5, where 6 requests of the account may wait,
-/// now 7, with 8 requests of the contact. A switch is told before a block, the widest first. The index is named, since SQLite
-/// takes one over all that the account ever asked for instead.
+/// [`Standing`] of each request in the JSON array ?1 ([`asked`]), where of an account's requests that wait ?2 are counted
+/// at most, and ?3 of the contact's are looked at. A switch is told before a block, the widest first. An index is named, since
+/// SQLite takes one over all that the account ever asked for instead.
 const STANDING: &str = "
-    SELECT EXISTS (SELECT 1 FROM requests WHERE account_id = ?1 AND idempotency_key = ?2),
-           b.rank, b.scope, b.name,
-           ?6 IS NOT NULL AND (SELECT count(*) FROM (
-               SELECT 1 FROM requests INDEXED BY requests_waiting WHERE state = 'queued' AND account_id = ?1
-               LIMIT coalesce(?6, 0))) >= ?6,
+    WITH asked AS MATERIALIZED (
+        SELECT key AS n, unhex(value ->> 0) AS account, value ->> 1 AS idempotency_key, value ->> 2 AS reference,
+               value ->> 3 AS purpose, unhex(value ->> 4) AS contact, unhex(value ->> 5) AS issuer, value ->> 6 AS now_ms
+        FROM json_each(?1))
+    SELECT EXISTS (SELECT 1 FROM requests WHERE account_id = asked.account AND idempotency_key = asked.idempotency_key)
+               AS is_key_known,
+           EXISTS (SELECT 1 FROM requests WHERE account_id = asked.account AND reference = asked.reference)
+               AS is_reference_taken,
+           (SELECT c.channel FROM contacts c JOIN accounts a ON a.id = c.account_id
+            WHERE c.id = asked.contact AND c.account_id = asked.account AND c.confirmed_at_ms IS NOT NULL
+              AND c.removed_at_ms IS NULL AND a.closed_at_ms IS NULL) AS channel,
+           (SELECT json_array(rank, scope, name) FROM (
+               SELECT 0 AS rank, scope, name FROM switched_off
+               WHERE scope = 'all' OR (scope = 'purpose' AND name = asked.purpose)
+                  OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = asked.contact))
+               UNION ALL SELECT 1, '', '' FROM blocked WHERE kind = 'issuer' AND address = asked.issuer
+               UNION ALL SELECT 2, '', '' FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet
+                         WHERE a.id = asked.account
+               ORDER BY rank, scope LIMIT 1)) AS barred,
+           (SELECT count(*) FROM (
+               SELECT 1 FROM requests INDEXED BY requests_waiting WHERE state = 'queued' AND account_id = asked.account
+               LIMIT ?2)) AS queued,
            (SELECT json_group_array(json_array(created_at_ms, unlocked_at_ms)) FROM (
                SELECT created_at_ms, unlocked_at_ms FROM requests
-               WHERE contact_id = ?4 AND created_at_ms <= ?7 AND state <> 'failed' ORDER BY created_at_ms DESC LIMIT ?8))
-    FROM (SELECT 1) LEFT JOIN (
-        SELECT 0 AS rank, scope, name FROM switched_off
-        WHERE scope = 'all' OR (scope = 'purpose' AND name = ?3)
-           OR (scope = 'channel' AND name = (SELECT channel FROM contacts WHERE id = ?4))
-        UNION ALL SELECT 1, '', '' FROM blocked WHERE kind = 'issuer' AND address = ?5
-        UNION ALL SELECT 2, '', '' FROM accounts a JOIN blocked b ON b.kind = 'wallet' AND b.address = a.wallet
-                  WHERE a.id = ?1
-        ORDER BY rank, scope LIMIT 1) b";
+               WHERE contact_id = asked.contact AND created_at_ms <= asked.now_ms AND state <> 'failed'
+               ORDER BY created_at_ms DESC LIMIT ?3)) AS made
+    FROM asked ORDER BY n";
 
 /// The limits of a request.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    /// Whether the contact has to be a confirmed one of the account.
+    pub confirmed: bool,
     /// Buckets to take from.
     pub takes: Vec<Take>,
     /// The pause between two requests to one contact.
@@ -58,8 +73,8 @@ pub struct Rules {
 pub(super) struct QueueBound(Arc<Mutex<Option<(i64, Instant)>>>);
 
 impl QueueBound {
-    /// Whether `most` requests wait already; if not, one more is noted.
-    async fn is_full(&self, write: &mut SqliteConnection, most: u32) -> Result<bool, StoreError> {
+    /// Whether `most` requests wait already, `unwritten` of which have no row yet; if not, one more is noted.
+    async fn is_full(&self, write: &mut SqliteConnection, most: u32, unwritten: usize) -> Result<bool, StoreError> {
         if most == u32::MAX || self.has_room(most) {
             return Ok(false);
         }
@@ -68,7 +83,8 @@ impl QueueBound {
                 .bind(most)
                 .fetch_one(write)
                 .await?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((counted, Instant::now()));
+        let waiting = counted.saturating_add(i64::try_from(unwritten).unwrap_or(i64::MAX));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((waiting, Instant::now()));
         Ok(!self.has_room(most))
     }
 
@@ -87,7 +103,13 @@ impl QueueBound {
 impl Default for Rules {
     /// Everything goes.
     fn default() -> Self {
-        Self { takes: Vec::new(), cooldown: Cooldown::default(), queued_per_account: u32::MAX, queued: u32::MAX }
+        Self {
+            confirmed: false,
+            takes: Vec::new(),
+            cooldown: Cooldown::default(),
+            queued_per_account: u32::MAX,
+            queued: u32::MAX,
+        }
     }
 }
 
@@ -133,70 +155,86 @@ impl From<Barred> for Refusal {
 }
 
 /// Everything about a request that one look shows.
+#[derive(FromRow)]
 pub(super) struct Standing {
     /// Whether a request of the account has its Idempotency-Key.
     pub(super) is_key_known: bool,
-    barred: Option<Barred>,
-    is_account_full: bool,
+    /// Whether a request of the account has its reference.
+    pub(super) is_reference_taken: bool,
+    channel: Option<String>,
+    /// What keeps it back, as [`Barred::read`] takes it.
+    barred: Option<String>,
+    /// Requests of the account that wait, as far as they were counted.
+    queued: u32,
     /// The contact's latest requests: when each was made and unlocked, newest first.
-    made: Vec<(i64, Option<i64>)>,
+    made: String,
 }
 
-/// Looks at all that in one statement: each is a turn of the thread that every write waits for.
-pub(super) async fn look(write: &mut SqliteConnection, new: &NewRequest) -> Result<Standing, StoreError> {
+/// What is asked of a request: the place of each in here is the one in [`STANDING`].
+fn asked(new: &NewRequest) -> impl Serialize {
+    let (account, contact) = (hex::encode(new.account_id), hex::encode(new.contact_id));
+    let (key, purpose) = (new.idempotency_key.as_str(), new.purpose.to_string());
+    (account, key, new.reference.as_str(), purpose, contact, hex::encode(new.issuer), new.now_ms)
+}
+
+/// Looks at all that of all of them in one statement: each is a turn of the thread that every write waits for.
+pub(super) async fn look(write: &mut SqliteConnection, all: &[&NewRequest]) -> Result<Vec<Standing>, StoreError> {
     // What is not limited is not counted either.
-    let most = Some(new.rules.queued_per_account).filter(|most| *most < u32::MAX);
-    let row = if new.rules.cooldown.first_ms == 0 { 0 } else { LONGEST_ROW };
-    let look: (bool, Option<i64>, Option<String>, Option<String>, bool, String) = sqlx::query_as(STANDING)
-        .bind(new.account_id)
-        .bind(&new.idempotency_key)
-        .bind(new.purpose.to_string())
-        .bind(new.contact_id)
-        .bind(new.issuer.as_slice())
-        .bind(most)
-        .bind(new.now_ms)
+    let most = all.iter().map(|new| new.rules.queued_per_account).filter(|most| *most < u32::MAX).max();
+    let row = if all.iter().any(|new| new.rules.cooldown.first_ms > 0) { LONGEST_ROW } else { 0 };
+    let rows: Vec<Standing> = sqlx::query_as(STANDING)
+        .bind(json(&all.iter().map(|new| asked(new)).collect::<Vec<_>>())?)
+        .bind(most.unwrap_or_default())
         .bind(row)
-        .fetch_one(write)
+        .fetch_all(write)
         .await?;
-    let (is_key_known, rank, scope, name, is_account_full, made) = look;
-    let barred =
-        rank.map(|rank| Barred::read(rank, &scope.unwrap_or_default(), &name.unwrap_or_default())).transpose()?;
-    let made = serde_json::from_str(&made).map_err(|_| StoreError::Damaged { table: "requests" })?;
-    Ok(Standing { is_key_known, barred, is_account_full, made })
+    if rows.len() == all.len() { Ok(rows) } else { Err(StoreError::Damaged { table: "requests" }) }
 }
 
 /// Takes what the request costs, or says why it may not be stored.
 pub(super) async fn check(
     write: &mut SqliteConnection,
-    queue: &QueueBound,
-    standing: Standing,
+    (queue, unwritten): (&QueueBound, usize),
+    buckets: &mut Buckets,
+    standing: &Standing,
     new: &NewRequest,
-) -> Result<Outcome<Result<Vec<Level>, Refusal>>, StoreError> {
-    let refuse = |refusal| Ok(Outcome::Undo(Err(refusal)));
-    if let Some(barred) = standing.barred {
-        return refuse(barred.into());
+) -> Result<Result<Vec<Level>, Refusal>, StoreError> {
+    if let Some(barred) = standing.barred()? {
+        return Ok(Err(barred.into()));
     }
-    if queue.is_full(write, new.rules.queued).await? {
-        return refuse(Refusal::QueueFull);
+    if queue.is_full(write, new.rules.queued, unwritten).await? {
+        return Ok(Err(Refusal::QueueFull));
     }
     // Both pass when the chain or the contact's owner moves, which no bucket knows of.
-    let too_many = |scope, retry_after_s| Refusal::TooMany { scope, retry_after_s, levels: Vec::new() };
-    if standing.is_account_full {
-        return refuse(too_many("queued", 5));
+    let too_many = |scope, retry_after_s| Ok(Err(Refusal::TooMany { scope, retry_after_s, levels: Vec::new() }));
+    if standing.queued >= new.rules.queued_per_account {
+        return too_many("queued", 5);
     }
-    if let Some(retry_after_s) = pause(&standing.made, new) {
-        return refuse(too_many("contact", retry_after_s));
+    if let Some(retry_after_s) = pause(&standing.made()?, new) {
+        return too_many("contact", retry_after_s);
     }
-    Ok(match buckets::take(write, &new.rules.takes).await? {
-        Outcome::Keep(taken) => Outcome::Keep(outcome(taken)),
-        Outcome::Undo(taken) => Outcome::Undo(outcome(taken)),
+    Ok(match buckets.take(&new.rules.takes, now_us()) {
+        Taken::All(levels) => Ok(levels),
+        Taken::Refused { scope, retry_after_s, levels } => Err(Refusal::TooMany { scope, retry_after_s, levels }),
     })
 }
 
-fn outcome(taken: Taken) -> Result<Vec<Level>, Refusal> {
-    match taken {
-        Taken::All(levels) => Ok(levels),
-        Taken::Refused { scope, retry_after_s, levels } => Err(Refusal::TooMany { scope, retry_after_s, levels }),
+impl Standing {
+    /// The contact's channel, where it is a confirmed contact of the account.
+    pub(super) fn channel(&self) -> Result<Option<Channel>, StoreError> {
+        let channel = self.channel.as_deref().map(str::parse).transpose();
+        channel.map_err(|_| StoreError::Damaged { table: "contacts" })
+    }
+
+    fn barred(&self) -> Result<Option<Barred>, StoreError> {
+        let Some(barred) = &self.barred else { return Ok(None) };
+        let (rank, scope, name): (i64, String, String) =
+            serde_json::from_str(barred).map_err(|_| StoreError::Damaged { table: "switched_off" })?;
+        Barred::read(rank, &scope, &name).map(Some)
+    }
+
+    fn made(&self) -> Result<Vec<(i64, Option<i64>)>, StoreError> {
+        serde_json::from_str(&self.made).map_err(|_| StoreError::Damaged { table: "requests" })
     }
 }
 
@@ -237,4 +275,22 @@ fn pause(made: &[(i64, Option<i64>)], new: &NewRequest) -> Option<u64> {
     }
     let free_at = made.first().map(|(created_at_ms, _)| created_at_ms.saturating_add(pause_ms));
     free_at.filter(|at| *at > new.now_ms).map(|at| seconds_until(at, new.now_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_grows_is_searched_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let plan = sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {STANDING}")));
+        let plan: Vec<(i64, i64, i64, String)> = plan.fetch_all(&store.readers).await.unwrap();
+        let is_bounded =
+            |step: &str| ["SCAN asked", "SCAN json_each", "SCAN (subquery"].iter().any(|s| step.starts_with(s));
+        let scans: Vec<_> = plan.iter().filter(|(.., step)| step.starts_with("SCAN") && !is_bounded(step)).collect();
+        assert!(scans.is_empty(), "{scans:?}");
+        assert!(plan.iter().any(|(.., step)| step.contains("requests_waiting (account_id=?)")), "{plan:?}");
+    }
 }

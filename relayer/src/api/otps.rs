@@ -93,88 +93,82 @@ pub(super) async fn submit(
     Body(body): Body<NewOtp>,
 ) -> Result<Response, Problem> {
     let body_hash = keccak256(serde_json::to_vec(&body).map_err(|e| Problem::internal(&e))?);
-    // Before anything that can change: what was accepted once is answered the same, also while the chain is away.
-    if let Some(earlier) = app.store.find_submission(session.account_id, &key, body_hash, now_ms()).await? {
-        return settle(&app, earlier);
-    }
-    let purpose = purpose(&app, &body.purpose)?;
-    let Some(channel) = app.store.confirmed_channel(session.account_id, body.contact_id).await? else {
-        let detail = "contactId names no confirmed contact of this account";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "contact-unconfirmed", "Contact not confirmed", detail));
+    let asked = match check(&app, &session, body) {
+        Ok(asked) => asked,
+        // What was accepted once is answered the same, whatever has changed since, also while the chain is away.
+        Err(problem) => {
+            let earlier = app.store.find_submission(session.account_id, &key, body_hash, now_ms()).await?;
+            return earlier.map_or(Err(problem), |earlier| settle(&app, earlier));
+        }
     };
-    let authorization = authorization(&app, &session, purpose, body.action)?;
-    app.view.available().map_err(unavailable)?;
-    let policy = app.view.policy(purpose).ok_or_else(|| unavailable(Unavailable::Chain))?;
-    let wanted = Wanted {
-        key: &key,
-        body_hash,
-        purpose,
-        contact_id: body.contact_id,
-        authorization: &authorization,
-        max_attempts: policy.max_attempts,
-        fallback: body.fallback,
-        rules: rules(&app, &session, ip, purpose, (body.contact_id, body.fallback)).await?,
-    };
-    let submission = store(&app, &session, wanted).await?;
-    if matches!(submission, Submission::Accepted(_)) {
-        metrics::counter!(REQUESTS, "channel" => channel.as_str()).increment(1);
-    }
+    let rules = rules(&app, &session, ip, &asked).await?;
+    let submission = store(&app, &session, Wanted { key, body_hash, asked, rules }).await?;
     settle(&app, submission)
 }
 
-/// A request that passed every check.
-struct Wanted<'a> {
-    key: &'a str,
-    body_hash: B256,
+/// All that can be told of a request without the store.
+fn check(app: &App, session: &Session, body: NewOtp) -> Result<Asked, Problem> {
+    let purpose = purpose(app, &body.purpose)?;
+    let authorization = authorization(app, session, purpose, body.action)?;
+    app.view.available().map_err(unavailable)?;
+    let policy = app.view.policy(purpose).ok_or_else(|| unavailable(Unavailable::Chain))?;
+    let NewOtp { contact_id, fallback, .. } = body;
+    Ok(Asked { purpose, contact_id, fallback, authorization, max_attempts: policy.max_attempts })
+}
+
+/// What is asked for.
+struct Asked {
     purpose: Purpose,
     contact_id: Uuid,
-    authorization: &'a Authorization,
-    max_attempts: u8,
     fallback: bool,
+    authorization: Authorization,
+    max_attempts: u8,
+}
+
+/// A request that passed every check but the store's.
+struct Wanted {
+    key: String,
+    body_hash: B256,
+    asked: Asked,
     rules: Rules,
 }
 
 /// What the request has to keep to; what it takes is noted for the answer.
-async fn rules(
-    app: &App,
-    session: &Session,
-    ip: Option<IpAddr>,
-    purpose: Purpose,
-    (contact_id, fallback): (Uuid, bool),
-) -> Result<Rules, Problem> {
+async fn rules(app: &App, session: &Session, ip: Option<IpAddr>, asked: &Asked) -> Result<Rules, Problem> {
     let phone = match app.contacts.channels.contains(&Channel::Sms) {
-        true => app.store.phone(session.account_id, contact_id, fallback).await?,
+        true => app.store.phone(session.account_id, asked.contact_id, asked.fallback).await?,
         false => None,
     };
     let phone = phone.map(|(id, sealed)| app.keyring.open_sealed("contact", id, &sealed)).transpose()?;
     let phone = phone.as_ref().and_then(|phone| std::str::from_utf8(phone).ok());
-    let asking = Asking { account_id: session.account_id, device: &session.device, ip, purpose, phone };
+    let asking = Asking { account_id: session.account_id, device: &session.device, ip, purpose: asked.purpose, phone };
     let rules = app.limits.for_request(asking);
     limits::note_policy(&rules.takes);
     Ok(rules)
 }
 
-async fn store(app: &App, session: &Session, wanted: Wanted<'_>) -> Result<Submission, Problem> {
+async fn store(app: &App, session: &Session, wanted: Wanted) -> Result<Submission, Problem> {
     let id = Uuid::now_v7();
-    let plain = serde_json::to_vec(wanted.authorization).map_err(|e| Problem::internal(&e))?;
+    let Wanted { key, body_hash, asked, rules } = wanted;
+    let plain = serde_json::to_vec(&asked.authorization).map_err(|e| Problem::internal(&e))?;
     let authorization_sealed = app.keyring.seal("authorization", id, &plain)?;
     let mut new = NewRequest {
         id,
         account_id: session.account_id,
         session_id: session.id,
-        contact_id: wanted.contact_id,
-        idempotency_key: wanted.key.to_owned(),
-        body_hash: wanted.body_hash,
+        contact_id: asked.contact_id,
+        idempotency_key: key,
+        body_hash,
         reference: String::new(),
-        purpose: wanted.purpose,
-        action: wanted.authorization.action,
-        payload_hash: wanted.authorization.payload_hash,
+        purpose: asked.purpose,
+        action: asked.authorization.action,
+        payload_hash: asked.authorization.payload_hash,
         authorization_sealed,
-        max_attempts: wanted.max_attempts,
-        fallback: wanted.fallback,
+        max_attempts: asked.max_attempts,
+        fallback: asked.fallback,
         now_ms: now_ms(),
         issuer: app.view.watched().issuer,
-        rules: wanted.rules,
+        rules,
     };
     for _ in 0..DRAWS {
         new.reference = reference()?;
@@ -190,6 +184,9 @@ fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
     match submission {
         Submission::Accepted(accepted) => {
             failpoint::hit("request-stored");
+            if let Some(channel) = accepted.channel {
+                metrics::counter!(REQUESTS, "channel" => channel.as_str()).increment(1);
+            }
             app.wake.notify_one();
             limits::note(&accepted.levels);
             tracing::info!(otp_id = %accepted.id, purpose = %accepted.purpose, "request accepted");
@@ -201,6 +198,10 @@ fn settle(app: &App, submission: Submission) -> Result<Response, Problem> {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             let detail = "this Idempotency-Key was used for another request in the last 24 hours";
             Err(Problem::new(status, "idempotency-mismatch", "Idempotency-Key used", detail))
+        }
+        Submission::Unconfirmed => {
+            let detail = "contactId names no confirmed contact of this account";
+            Err(Problem::new(StatusCode::FORBIDDEN, "contact-unconfirmed", "Contact not confirmed", detail))
         }
         Submission::Refused(refusal) => Err(refused(refusal)),
         Submission::ReferenceTaken => Err(Problem::internal(&"no free reference was drawn")),

@@ -103,6 +103,7 @@ impl Limits {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let (first, longest) = self.config.cooldown;
         Rules {
+            confirmed: true,
             takes,
             cooldown: Cooldown { first_ms: millis(first), longest_ms: millis(longest) },
             queued_per_account: self.config.queued_per_account,

@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::NewContact;
-use crate::store::{StoreError, Taken, buckets, group::Outcome, guesses::seconds_until};
+use crate::store::{StoreError, Taken, buckets, guesses::seconds_until};
 
 /// The least time between two messages to one address.
 const RESEND_AFTER_MS: i64 = 30_000;
@@ -14,10 +14,7 @@ const NOTICE_WINDOW_MS: i64 = 3_600_000;
 
 /// Whether one more message may go to the address.
 pub(super) async fn may_be_written_to(write: &mut SqliteConnection, new: &NewContact<'_>) -> Result<bool, StoreError> {
-    let taken = match buckets::take(write, new.mail.as_slice()).await? {
-        Outcome::Keep(taken) | Outcome::Undo(taken) => taken,
-    };
-    if let Taken::Refused { .. } = taken {
+    if let Taken::Refused { .. } = buckets::take(write, new.mail.as_slice()).await? {
         let account_id = new.account_id;
         tracing::warn!(target: "security", event = "contact-flooded", %account_id, "a confirmation is not sent: its address had too many");
         return Ok(false);
