@@ -19,6 +19,7 @@ mod evidence_bucket;
 mod fallback;
 mod figures;
 mod finality;
+mod full_disk;
 mod harness;
 mod heads;
 mod inapp;
