@@ -2,11 +2,15 @@
 //!
 //! A row is claimed under a lease (`claims.rs`), sent outside any transaction, then settled. A process that dies in
 //! between leaves the row as `sending`: when the lease is over the same message goes out again, with the same Message-ID.
+//! What is said of it later is in `words.rs`.
+
+mod words;
 
 use sha2::{Digest, Sha256};
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+pub use self::words::{ProviderWord, Teller};
 use super::{Depths, Store, StoreError, Write, column, group::Outcome};
 use crate::{clock::now_ms, id::Deployment};
 
@@ -36,42 +40,6 @@ impl Outbox {
             .chain_update(channel)
             .finalize();
         format!("{}@{}", hex::encode(&digest[..16]), self.mail_domain)
-    }
-}
-
-/// What a provider says later of a message that it had accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProviderWord {
-    /// It reached its recipient's device or mailbox.
-    Delivered,
-    /// It came back, or could not be delivered.
-    Bounced,
-}
-
-/// Who said it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Teller {
-    /// Who proved to be the provider, or speaks for it with the operator's token.
-    Provider,
-    /// Anybody: a code's message id follows from what the chain shows. What was handed over is told to have arrived or to have
-    /// come back, and nothing else: no code goes to another contact for it, or whoever has taken over a person's phone could
-    /// have codes sent there; and what is still to be sent is sent, or whoever forges an arrival could have a code lost.
-    Anybody,
-}
-
-impl ProviderWord {
-    const fn state(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Bounced => "bounced",
-        }
-    }
-
-    const fn reason(self) -> Option<&'static str> {
-        match self {
-            Self::Delivered => None,
-            Self::Bounced => Some("the provider could not deliver it"),
-        }
     }
 }
 
@@ -153,24 +121,6 @@ impl Store {
     pub async fn mark_failed(&self, outbox: &Outbox, message_id: &str, why: &str) -> Result<bool, StoreError> {
         let (outbox, message_id, why) = (outbox.clone(), message_id.to_owned(), why.to_owned());
         self.group.run(move |write| Box::pin(async move { fail(write, &outbox, &message_id, &why).await })).await
-    }
-
-    /// The provider's later word on a message that it had accepted, named by our id or by its own; `None` where there is
-    /// no such message, or its state was final already. The provider is believed also of a message that it was sent and whose
-    /// acceptance we do not know of (yet): its answer is on the way, or was lost. After its [`ProviderWord::Bounced`] the code
-    /// may be due over another channel: `true`.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn report_delivery(
-        &self,
-        outbox: &Outbox,
-        message: &str,
-        word: ProviderWord,
-        teller: Teller,
-    ) -> Result<Option<bool>, StoreError> {
-        let (outbox, message) = (outbox.clone(), message.to_owned());
-        self.group.run(move |write| Box::pin(async move { report(write, &outbox, &message, word, teller).await })).await
     }
 
     /// Ends every lease: for a process that starts and knows that it is the only one.
@@ -330,40 +280,17 @@ async fn fail(
     Ok(Outcome::Keep(fell_back))
 }
 
-async fn report(
-    write: &mut SqliteConnection,
-    outbox: &Outbox,
-    message: &str,
-    word: ProviderWord,
-    teller: Teller,
-) -> Result<Outcome<Option<bool>>, StoreError> {
-    let is_proven = teller == Teller::Provider;
-    let reported: Option<String> = sqlx::query_scalar(
-        "UPDATE deliveries SET state = ?1, reported_at_ms = ?2, sent_at_ms = coalesce(sent_at_ms, ?2), error = ?3
-         WHERE (message_id = ?4 OR provider_id = ?4)
-         AND (state = 'accepted' OR (state = 'delivered' AND ?1 = 'bounced')
-              OR (?5 AND state IN ('queued', 'sending') AND attempts > 0)) RETURNING message_id",
-    )
-    .bind(word.state())
-    .bind(now_ms())
-    .bind(word.reason())
-    .bind(message)
-    .bind(is_proven)
-    .fetch_optional(&mut *write)
-    .await?;
-    let Some(message_id) = reported else { return Ok(Outcome::Undo(None)) };
-    let fell_back = is_proven && word == ProviderWord::Bounced && fall_back(write, outbox, &message_id).await?;
-    Ok(Outcome::Keep(Some(fell_back)))
-}
-
 /// Makes a code due at the account's next confirmed contact over a channel that it was not tried over, where its request
-/// allows that. Its message there is one of its own, and the only one (protocol.md §7.3).
+/// allows that and no provider has said of one of its messages that it arrived. Its message there is one of its own, and
+/// the only one (protocol.md §7.3).
 async fn fall_back(write: &mut SqliteConnection, outbox: &Outbox, message_id: &str) -> Result<bool, StoreError> {
     let next: Option<FallbackRow> = sqlx::query_as(
         "SELECT d.request_id, d.on_chain_id, d.expires_at_ms, c.id AS contact_id, c.channel, c.language FROM deliveries d
          JOIN requests r ON r.id = d.request_id AND r.fallback = 1 AND r.locked_at_ms IS NULL
          JOIN contacts c ON c.account_id = r.account_id AND c.confirmed_at_ms IS NOT NULL AND c.removed_at_ms IS NULL
          WHERE d.message_id = ? AND c.channel NOT IN (SELECT channel FROM deliveries WHERE on_chain_id = d.on_chain_id)
+         AND NOT EXISTS (SELECT 1 FROM deliveries t WHERE t.on_chain_id = d.on_chain_id AND t.state = 'delivered'
+                         AND t.reported_by = 'provider')
          AND NOT EXISTS (SELECT 1 FROM switched_off WHERE scope = 'channel' AND name = c.channel)
          ORDER BY c.confirmed_at_ms, c.id LIMIT 1",
     )

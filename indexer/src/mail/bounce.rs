@@ -1,8 +1,8 @@
 //! What mail servers report of our messages (RFC 3464): that one did not arrive, or that it did.
 //!
 //! Anybody can send a mail to the bounce address, and make a code's `Message-ID` from what the chain shows. So a report changes
-//! what is told of a message that was handed over, and nothing else ([`Teller::Anybody`](otp_core::store::Teller)). The rest of
-//! it is bounded and shown to nobody.
+//! what is told of a mail that was handed over, and nothing else, until a provider says otherwise
+//! ([`Teller::Anybody`](otp_core::store::Teller)). The rest of it is bounded and shown to nobody.
 
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use otp_core::store::ProviderWord;
@@ -64,7 +64,7 @@ fn returned_id(part: &MessagePart<'_>) -> Option<String> {
 }
 
 fn id_of(returned: &Message<'_>) -> Option<String> {
-    // With an @ it is no provider's name for a message of another channel.
+    // Ours have an @; that it is a mail's, and no text's, is for the store to look up.
     returned.message_id().filter(|id| id.len() <= 256 && id.contains('@')).map(str::to_owned)
 }
 

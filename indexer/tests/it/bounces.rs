@@ -60,10 +60,59 @@ async fn a_bounce_in_the_mailbox_is_taken_down_and_moved_and_read_again_changes_
     }
     let lost = world.store.lost_messages(10).await.unwrap();
     assert_eq!((lost.len(), lost[0].message_id.as_str(), lost[0].is_code), (1, message_id, true));
-    assert!(
-        !reports.take(message_id, ProviderWord::Delivered, Teller::Provider, "").await.unwrap(),
-        "a bounce is the last word"
-    );
+    assert!(lost[0].reason.as_ref().unwrap().contains("anybody can forge"), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_mails_forged_failure_stands_only_until_its_provider_has_spoken() {
+    let (world, mailbox) = (World::new().await, Mailbox::start().await);
+    let (person, _) = person_with_two(&world).await;
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    for word in [ProviderWord::Delivered, ProviderWord::Bounced] {
+        let (request, issued) = issue(&world, &person, person.contact_id, true).await;
+        follow(&mut world.tail(&world.chain.url)).await;
+        work_off(&world.worker(mailbox.smtp_port)).await;
+        let message_id = world.outbox.message_id(issued.id.as_slice(), "email");
+        let forge = async |action| {
+            fs::write(maildir.join("new/1"), report_of(&message_id, action)).unwrap();
+            reports.round(&maildir).await.unwrap().unwrap();
+        };
+        forge("failed").await;
+        assert_eq!(world.deliveries("bounced").await, 1);
+        assert!(reports.take(&message_id, word, Teller::Provider, "").await.unwrap(), "{word:?} replaces it");
+        for action in ["failed", "delivered"] {
+            forge(action).await;
+            let bounced = u64::from(word == ProviderWord::Bounced);
+            assert_eq!((world.deliveries("bounced").await, world.deliveries("queued").await), (bounced, bounced));
+        }
+        assert!(!reports.take(&message_id, word, Teller::Provider, "").await.unwrap(), "once");
+        let delivery = world.store.story(person.account_id, request).await.unwrap().unwrap().delivery.unwrap();
+        let fell_back = word == ProviderWord::Bounced;
+        assert_eq!(delivery.channel.as_str(), if fell_back { "sms" } else { "email" });
+    }
+}
+
+#[tokio::test]
+async fn a_mail_about_a_text_says_nothing_and_the_texts_provider_is_heard_afterwards() {
+    let world = World::new().await;
+    let (person, phone) = person_with_two(&world).await;
+    let (maildir, reports) = (maildir(&world), reports(&world));
+    let (_, issued) = issue(&world, &person, phone, true).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    let job = world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    let message_id = world.outbox.message_id(issued.id.as_slice(), "sms");
+    assert_eq!(job.message_id, message_id);
+    world.store.mark_accepted(&message_id, Some("SM01@carrier.example")).await.unwrap();
+    for forged in ["failed", "delivered"] {
+        for id in [message_id.as_str(), "SM01@carrier.example"] {
+            fs::write(maildir.join("new/1"), report_of(id, forged)).unwrap();
+            reports.round(&maildir).await.unwrap().unwrap();
+            assert_eq!(world.deliveries("accepted").await, 1, "{forged} {id}");
+        }
+    }
+    assert!(world.store.lost_messages(10).await.unwrap().is_empty());
+    assert!(reports.take(&message_id, ProviderWord::Bounced, Teller::Provider, "30003").await.unwrap());
+    assert_eq!((world.deliveries("bounced").await, world.deliveries("queued").await), (1, 1), "the mail is due");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use otp_core::{
     contact::Channel,
+    metrics::Recorder,
     store::{ProviderWord, Teller},
 };
 use uuid::Uuid;
@@ -67,6 +68,59 @@ async fn what_had_fallen_back_goes_out_again_after_a_reorg_only_where_it_was_not
     follow(&mut tail).await;
     work_off(&world.worker(mailbox.smtp_port)).await;
     mailbox.one(&person.address).await;
+}
+
+#[tokio::test]
+async fn a_code_that_a_provider_has_told_to_have_arrived_goes_no_further() {
+    let world = World::new().await;
+    let (person, phone) = person_with_two(&world).await;
+    let hook = Uuid::now_v7();
+    let change = world.contact(person.account_id, hook, Channel::Webhook, "https://hooks.example/").await.unwrap();
+    world.approve(&person, change.id).await;
+    world.confirm_contact(&person, hook).await;
+    for arrived in [true, false] {
+        let (_, issued) = issue(&world, &person, phone, true).await;
+        follow(&mut world.tail(&world.chain.url)).await;
+        let report = async |channel, word| {
+            let message_id = world.outbox.message_id(issued.id.as_slice(), channel);
+            world.store.report_delivery(&world.outbox, &message_id, word, Teller::Provider).await.unwrap()
+        };
+        world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+        assert_eq!(report("sms", ProviderWord::Bounced).await, Some(true), "the mail is next");
+        world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+        if arrived {
+            assert_eq!(report("sms", ProviderWord::Delivered).await, Some(false), "the other one of two texts");
+        }
+        assert_eq!(report("email", ProviderWord::Bounced).await, Some(!arrived));
+    }
+    assert_eq!(world.deliveries("queued").await, 1);
+}
+
+/// Of webhooks, since no other test has providers speak of these: the counts are the process'.
+#[tokio::test]
+async fn what_a_provider_says_is_counted_once_for_each_change_of_state() {
+    Recorder::install().unwrap();
+    let counted = |state: &str| {
+        let series = format!("otp_deliveries_total{{channel=\"webhook\",state=\"{state}\"}} ");
+        let text = Recorder::install().unwrap().render();
+        text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    let world = World::new().await;
+    let person = world.person_at(Channel::Webhook, "https://hooks.example/").await;
+    world.confirm(&person).await;
+    let issued = world.issue_to(&person).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+    world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    let message_id = world.outbox.message_id(issued.id.as_slice(), "webhook");
+    for (word, bounced, delivered) in [
+        (ProviderWord::Bounced, 1, 0),
+        (ProviderWord::Bounced, 1, 0),
+        (ProviderWord::Delivered, 1, 1),
+        (ProviderWord::Delivered, 1, 1),
+    ] {
+        world.store.report_delivery(&world.outbox, &message_id, word, Teller::Provider).await.unwrap();
+        assert_eq!((counted("bounced"), counted("delivered")), (bounced, delivered), "{word:?}");
+    }
 }
 
 #[tokio::test]

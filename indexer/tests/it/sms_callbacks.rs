@@ -9,7 +9,7 @@ use url::form_urlencoded::Serializer;
 use crate::{
     api::{serve, serve_with},
     fallback::{issue, person_with_two},
-    harness::{Issued, Mailbox, Receiver, Reply, World, follow, work_off},
+    harness::{Issued, Mailbox, Receiver, Reply, World, follow, until_accepted, work_off},
     sms::{TAKEN, TWILIO, field},
 };
 
@@ -95,8 +95,6 @@ async fn twilios_word_is_believed_where_it_is_signed_and_once() {
     assert_eq!((world.deliveries("bounced").await, world.deliveries("accepted").await), (1, 1));
     let mail = mailbox.one(&person.address).await;
     assert!(mail["text"].as_str().unwrap().contains(issued.code.digits().expose()));
-    assert_eq!(signed(&base, &query, "delivered").await, 204);
-    assert_eq!(world.deliveries("bounced").await, 1, "a bounce is the last word");
     assert_eq!(signed(&base, &other, "undelivered").await, 204, "and who asks learns of no message");
 }
 
@@ -119,6 +117,32 @@ async fn a_text_whose_answer_was_lost_and_that_was_delivered_is_not_sent_again()
     tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     work_off(&worker).await;
     assert_eq!(receiver.received().len(), 1, "no second text");
+}
+
+#[tokio::test]
+async fn of_two_texts_after_a_lost_answer_the_one_that_arrived_counts_whichever_is_told_of_first() {
+    let (world, receiver, mailbox) = (World::new().await, Receiver::http().await, Mailbox::start().await);
+    let (person, phone) = person_with_two(&world).await;
+    let (base, _) = serve_with(&world, Some(callback())).await;
+    let worker = worker(&world, &receiver, &mailbox);
+    for (round, words) in [["delivered", "undelivered"], ["undelivered", "delivered"]].into_iter().enumerate() {
+        let (_, issued) = issue(&world, &person, phone, true).await;
+        follow(&mut world.tail(&world.chain.url)).await;
+        receiver.will([Reply::Lose, TAKEN]);
+        until_accepted(&world, &worker).await;
+        assert_eq!(receiver.received().len(), 2 * (round + 1), "the same text, twice");
+        for word in words {
+            assert_eq!(signed(&base, &query(&world, &issued), word).await, 204);
+            work_off(&worker).await;
+        }
+        let arrived = u64::try_from(round + 1).unwrap();
+        assert_eq!((world.deliveries("delivered").await, world.deliveries("bounced").await), (arrived, 0));
+        assert_eq!(signed(&base, &query(&world, &issued), "undelivered").await, 204);
+        assert_eq!((world.deliveries("delivered").await, world.deliveries("bounced").await), (arrived, 0));
+        work_off(&worker).await;
+        // Who hears of the failure alone cannot know of the other text: the code went to the mail as well.
+        assert_eq!(mailbox.of(&person.address).await.len(), round);
+    }
 }
 
 #[tokio::test]
