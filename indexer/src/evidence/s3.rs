@@ -23,6 +23,9 @@ const CALL: Duration = Duration::from_secs(30);
 const ANSWER: usize = 64 * 1024;
 /// The longest error code that is repeated.
 const CODE: usize = 64;
+/// S3's endpoint, where it has one of its own, and whether no such name counts.
+const OF_S3: &str = "AWS_ENDPOINT_URL_S3";
+const IGNORED: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 
 /// Why a call did nothing, or nobody knows whether it did.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +94,8 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Region, credentials and endpoint come from the environment, as in every AWS tool. With an endpoint of its own the
-    /// bucket stands in the path, else in AWS' name.
+    /// Region, credentials and endpoint come from the environment, as in every AWS tool: `AWS_ENDPOINT_URL_S3` before
+    /// `AWS_ENDPOINT_URL`. With an endpoint of its own the bucket stands in the path, else in AWS' name.
     ///
     /// # Errors
     /// When there is no region, the endpoint is no URL, or TLS cannot be set up.
@@ -101,11 +104,13 @@ impl S3 {
         let region = environment.region().map(ToString::to_string);
         let region =
             region.ok_or_else(|| anyhow::anyhow!("evidence.s3_bucket: set AWS_REGION to the bucket's region"))?;
-        let base = match environment.endpoint_url() {
-            Some(endpoint) => format!("{}/{bucket}/", endpoint.trim_end_matches('/')),
+        let endpoint = endpoint(|name| std::env::var(name).ok(), environment.endpoint_url());
+        let base = match &endpoint {
+            Some((_, endpoint)) => format!("{}/{bucket}/", endpoint.trim_end_matches('/')),
             None => format!("https://{bucket}.s3.{region}.amazonaws.com/"),
         };
-        let base = Url::parse(&base).map_err(|e| anyhow::anyhow!("AWS_ENDPOINT_URL: a URL is expected ({e})"))?;
+        let named = endpoint.map_or("AWS_REGION", |(name, _)| name);
+        let base = Url::parse(&base).map_err(|e| anyhow::anyhow!("{named}: no URL comes of it ({e})"))?;
         Self::new(environment.credentials_provider(), region, base)
     }
 
@@ -165,6 +170,14 @@ impl S3 {
     }
 }
 
+/// The service's own endpoint before that of all services, each with its name, and neither where the environment says to
+/// ignore them. `aws-config` has the second one alone; the first is for each service's crate to read, which is not here.
+fn endpoint(environment: impl Fn(&str) -> Option<String>, of_all: Option<&str>) -> Option<(&'static str, String)> {
+    let is_ignored = environment(IGNORED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let of_s3 = environment(OF_S3).filter(|url| !url.is_empty() && !is_ignored).map(|url| (OF_S3, url));
+    of_s3.or_else(|| of_all.map(|url| ("AWS_ENDPOINT_URL", url.to_owned())))
+}
+
 fn refused(status: StatusCode, body: &str) -> S3Error {
     let plain = |code: &&str| (1..=CODE).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
     let code = element(body, "Code").filter(plain).unwrap_or("-").to_owned();
@@ -180,6 +193,22 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s3s_own_endpoint_comes_before_that_of_all_services_unless_both_are_to_be_ignored() {
+        let (own, all) = ("http://s3.example:9000", "http://all.example:4566");
+        let found = |variables: &[(&str, &str)], of_all: Option<&str>| {
+            let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned());
+            endpoint(value, of_all).map(|(name, url)| format!("{name}={url}"))
+        };
+        let set = [(OF_S3, own)];
+        assert_eq!(found(&set, Some(all)).as_deref(), Some("AWS_ENDPOINT_URL_S3=http://s3.example:9000"));
+        assert_eq!(found(&set, None).as_deref(), Some("AWS_ENDPOINT_URL_S3=http://s3.example:9000"));
+        assert_eq!(found(&[], Some(all)).as_deref(), Some("AWS_ENDPOINT_URL=http://all.example:4566"));
+        assert_eq!(found(&[(OF_S3, "")], Some(all)).as_deref(), Some("AWS_ENDPOINT_URL=http://all.example:4566"));
+        assert_eq!(found(&[(OF_S3, own), (IGNORED, "True")], None), None);
+        assert_eq!(found(&[], None), None);
+    }
 
     #[test]
     fn a_refusal_has_the_services_code_and_nothing_else_of_its_answer() {
