@@ -28,6 +28,9 @@ const REFERENCE: usize = 8;
 const DIGITS: &str = "000000";
 const TOKEN: &str = "00000000000000000000000000000000";
 
+/// What may have digits in it, as all words of a message do.
+type Text = Zeroizing<String>;
+
 /// Where the person enters digits.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -66,22 +69,23 @@ impl Place {
 ///
 /// # Errors
 /// [`Failure::Impossible`]
-pub fn write(message: &Message, place: &Place) -> Result<Zeroizing<String>, Failure> {
+pub fn write(message: &Message, place: &Place) -> Result<Text, Failure> {
     let phrases = phrases::of(message.language);
     let until = moment(message.expires_at_ms, &phrases.sms);
     let texts = match &message.words {
         Words::Code(words) => code(words, &until, place, phrases),
         Words::Confirmation { digits } => {
             let digits = digits.expose();
-            bound(&[(phrases.sms.confirmation_long)(digits, &until), (phrases.sms.confirmation)(digits)], digits, place)
+            let long = Text::new((phrases.sms.confirmation_long)(digits, &until));
+            bound(&[long, Text::new((phrases.sms.confirmation)(digits))], digits, place)
         }
         Words::Change(words) => change(words, place, &phrases.sms),
     };
     let text = texts.into_iter().find(|text| fits(text));
-    text.map(Zeroizing::new).ok_or(Failure::Impossible("the message does not fit into one text"))
+    text.ok_or(Failure::Impossible("the message does not fit into one text"))
 }
 
-fn code(words: &CodeWords, until: &str, place: &Place, phrases: &Phrases) -> Vec<String> {
+fn code(words: &CodeWords, until: &str, place: &Place, phrases: &Phrases) -> Vec<Text> {
     let purpose: String = plain::name(&words.purpose, &phrases.style).chars().take(PURPOSE).collect();
     let (purpose, reference) = (basic(&purpose), basic(&words.reference));
     code_text(&phrases.sms, (words.digits.expose(), &purpose, &reference), until, place)
@@ -93,31 +97,39 @@ fn code_text(
     (digits, purpose, reference): (&str, &str, &str),
     until: &str,
     place: &Place,
-) -> Vec<String> {
-    let short = (words.code)(digits, purpose, reference, until);
-    bound(&[format!("{short} {}", words.code_warning), short], digits, place)
+) -> Vec<Text> {
+    let short = Text::new((words.code)(digits, purpose, reference, until));
+    bound(&[joined(&[&short, " ", words.code_warning]), short], digits, place)
 }
 
-fn change(change: &ChangeWords, place: &Place, words: &SmsPhrases) -> Vec<String> {
+fn change(change: &ChangeWords, place: &Place, words: &SmsPhrases) -> Vec<Text> {
     let digits = change.digits.expose();
     match change.stage {
         Stage::Announced => {
             let link = short_token_link(&place.public_url, Page::Cancel, change.change_id, &change.cancel_token);
-            let alone = (words.announced)(change.kind, &link);
-            let with_digits = bound(&[format!("{alone}\n{}", (words.approve)(digits))], digits, place);
+            let alone = Text::new((words.announced)(change.kind, &link));
+            let approve = Text::new((words.approve)(digits));
+            let with_digits = bound(&[joined(&[&alone, "\n", &approve])], digits, place);
             with_digits.into_iter().chain([alone]).collect()
         }
         Stage::Digits => {
-            let short = (words.change_digits)(digits, &moment(change.digits_until_ms, words));
-            bound(&[format!("{short} {}", words.change_digits_warning), short], digits, place)
+            let short = Text::new((words.change_digits)(digits, &moment(change.digits_until_ms, words)));
+            bound(&[joined(&[&short, " ", words.change_digits_warning]), short], digits, place)
         }
-        Stage::Done => vec![format!("{} {}", (words.done)(change.kind), words.done_warning)],
+        Stage::Done => vec![joined(&[(words.done)(change.kind), " ", words.done_warning])],
     }
 }
 
 /// The texts with the last line that binds the digits to the page's origin.
-fn bound(texts: &[String], digits: &str, place: &Place) -> Vec<String> {
-    texts.iter().map(|text| format!("{text}\n@{} #{digits}", place.host)).collect()
+fn bound(texts: &[Text], digits: &str, place: &Place) -> Vec<Text> {
+    texts.iter().map(|text| joined(&[text, "\n@", &place.host, " #", digits])).collect()
+}
+
+/// In one piece from the start: a string that grows leaves what it had so far in freed memory.
+fn joined(parts: &[&str]) -> Text {
+    let mut text = Text::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| text.push_str(part));
+    text
 }
 
 fn fits(text: &str) -> bool {
