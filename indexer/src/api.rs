@@ -33,7 +33,7 @@ use otp_core::{
     metrics::Recorder,
     seal::Keyring,
     secret::Secret,
-    store::{ChainEvent, EventFilter, EventKind, Store},
+    store::{ChainEvent, EventFilter, EventKind, Store, StoreError},
     ticket::{self, TicketPath},
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,8 @@ use crate::{
 
 /// The most events in one answer.
 const PAGE: u32 = 200;
+/// Events that a page looks through.
+const SCANNED: u32 = 20_000;
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Not ready when the node has not answered for so long.
 const FRESH: Duration = Duration::from_secs(30);
@@ -145,7 +147,7 @@ struct EventQuery {
 #[serde(rename_all = "camelCase")]
 struct EventPage {
     events: Vec<Value>,
-    /// To be given as `cursor` for what follows; null at the end of what is known.
+    /// To be given as `cursor` for what follows, also after a page that is not full; null at the end of what is known.
     next: Option<String>,
 }
 
@@ -165,11 +167,20 @@ async fn events(State(app): State<App>, query: Result<Query<EventQuery>, QueryRe
         after,
         ..EventFilter::default()
     };
-    let found = app.store.events(&filter, PAGE).await.map_err(|e| Problem::internal(&e))?;
-    let more = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);
-    let last = found.last().filter(|_| more);
-    let next = last.map(|event| format!("{}.{}", event.place.block_number, event.place.log_index));
+    let until = until(&app.store, &filter).await.map_err(|e| Problem::internal(&e))?;
+    let found = app.store.events(&EventFilter { until, ..filter }, PAGE).await.map_err(|e| Problem::internal(&e))?;
+    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == PAGE);
+    let last = found.last().filter(|_| is_full).map(|event| (event.place.block_number, event.place.log_index));
+    let next = last.or(until.filter(|(block, _)| query.to.is_none_or(|to| *block <= to)));
+    let next = next.map(|(block, log)| format!("{block}.{log}"));
     Ok(http::answer(StatusCode::OK, &EventPage { events: found.iter().map(show).collect(), next }))
+}
+
+/// How far a page looks where no index leads to what is asked for; beyond it, `next` goes on.
+async fn until(store: &Store, filter: &EventFilter) -> Result<Option<(u64, u64)>, StoreError> {
+    let is_found = filter.on_chain_id.is_some() || filter.kind.is_some_and(EventKind::is_governance);
+    let is_narrowed = filter.kind.is_some() || filter.issuer.is_some();
+    if is_found || !is_narrowed { Ok(None) } else { store.place_after(filter, SCANNED).await }
 }
 
 fn read_cursor(text: &str) -> Option<(u64, u64)> {

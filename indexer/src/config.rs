@@ -102,6 +102,8 @@ pub struct HttpConfig {
     pub listening: Listening,
     /// `http.public_url`: what links in messages begin with; without a slash at its end.
     pub public_url: String,
+    /// `http.node_questions_per_second`: what the public port asks of a node in checks, whoever wants them.
+    pub node_questions_per_second: u32,
 }
 
 /// `calls.*`
@@ -229,7 +231,12 @@ fn read_chain(reader: &mut Reader) -> Option<ChainConfig> {
 fn read_http(reader: &mut Reader) -> Option<HttpConfig> {
     let listening = Listening::read(reader, PORTS);
     let public_url: Option<PublicUrl> = reader.required("http.public_url");
-    Some(HttpConfig { listening: listening?, public_url: public_url?.0 })
+    let node_questions_per_second = reader.within("http.node_questions_per_second", "4", 0..=1_000);
+    Some(HttpConfig {
+        listening: listening?,
+        public_url: public_url?.0,
+        node_questions_per_second: u32::try_from(node_questions_per_second?).ok()?,
+    })
 }
 
 fn read_webhook(reader: &mut Reader) -> Option<Option<Duration>> {

@@ -12,9 +12,8 @@ use tokio::sync::Semaphore;
 
 /// Questions at once.
 const AT_ONCE: usize = 4;
-/// Questions in a row, and how many come back in a second.
-const BURST: f64 = 40.0;
-const PER_SECOND: f64 = 20.0;
+/// Questions a second for whoever has the admin token.
+const OPERATORS: u32 = 20;
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -57,16 +56,24 @@ impl From<RpcFailure> for Unanswered {
 pub struct Inquiry {
     node: Node,
     permits: Arc<Semaphore>,
+    per_second: f64,
     /// What is left, and since when.
     left: Arc<Mutex<(f64, Instant)>>,
 }
 
 impl Inquiry {
-    /// Over a node, or a pool of them.
+    /// Over a node, or a pool of them, for the operator.
     #[must_use]
     pub fn new(node: Node) -> Self {
-        let left = Arc::new(Mutex::new((BURST, Instant::now())));
-        Self { node, permits: Arc::new(Semaphore::new(AT_ONCE)), left }
+        Self::within(node, OPERATORS)
+    }
+
+    /// For others: `per_second` questions, twice as many in a row.
+    #[must_use]
+    pub fn within(node: Node, per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        let left = Arc::new(Mutex::new((2.0 * per_second, Instant::now())));
+        Self { node, permits: Arc::new(Semaphore::new(AT_ONCE)), per_second, left }
     }
 
     /// The node, for a question that [`Inquiry::ask`] asks.
@@ -97,7 +104,7 @@ impl Inquiry {
     fn take(&self) -> bool {
         let mut held = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let (left, since) = *held;
-        let left = since.elapsed().as_secs_f64().mul_add(PER_SECOND, left).min(BURST);
+        let left = since.elapsed().as_secs_f64().mul_add(self.per_second, left).min(2.0 * self.per_second);
         let is_one = left >= 1.0;
         *held = (if is_one { left - 1.0 } else { left }, Instant::now());
         is_one

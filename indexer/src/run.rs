@@ -84,7 +84,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         is_tls: listening.is_public_tls(),
         leaving,
     };
-    let (public, admin) = (api::public(app.clone()), api::admin(app, token, recorder.clone()));
+    let strangers = shared.store.guest().await.context("opening the store for the public port")?;
+    let open_to_all = App {
+        store: strangers.clone(),
+        inquiry: Inquiry::within(node.clone(), config.http.node_questions_per_second),
+        ..app.clone()
+    };
+    let (public, admin) = (api::public(open_to_all), api::admin(app, token, recorder.clone()));
     let (stop, stop_admin) = (shutdown.clone(), shutdown.clone());
     tasks.spawn("public HTTP", async move { Ok(http::serve(door, public, stop).await?) });
     tasks.spawn("admin HTTP", async move { Ok(http::serve(admin_door, admin, stop_admin).await?) });
@@ -98,6 +104,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     spawn_workers(&mut tasks, config, shared, shutdown)?;
     tracing::info!(listen = %listening.listen, admin_listen = %listening.admin_listen, "indexer runs");
     let outcome = tasks.join().await;
+    strangers.close_guest().await;
     store.close().await;
     outcome
 }

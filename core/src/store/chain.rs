@@ -4,6 +4,7 @@
 //! cursor stands where the caller read it, so nothing is skipped and nothing applied twice.
 
 use alloy::primitives::{Address, B256};
+use sqlx::SqliteConnection;
 
 use super::{
     Store, StoreError, Write, column,
@@ -200,13 +201,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn cursor(&self, deployment: &Deployment) -> Result<Option<Cursor>, StoreError> {
-        let row: Option<(i64, Vec<u8>)> =
-            sqlx::query_as("SELECT number, hash FROM cursors WHERE chain_id = ? AND verifier = ?")
-                .bind(column::signed(deployment.chain_id))
-                .bind(deployment.verifier.as_slice())
-                .fetch_optional(&self.readers)
-                .await?;
-        row.map(|(number, hash)| read_cursor(number, &hash)).transpose()
+        cursor(&mut *self.readers.acquire().await?, deployment).await
     }
 
     /// Whether the file holds another deployment's chain facts: they would mix with ours.
@@ -312,6 +307,20 @@ impl Store {
         .await?;
         rows.into_iter().map(|(number, hash)| read_cursor(number, &hash)).collect()
     }
+}
+
+/// [`Store::cursor`], inside a transaction.
+pub(super) async fn cursor(
+    connection: &mut SqliteConnection,
+    deployment: &Deployment,
+) -> Result<Option<Cursor>, StoreError> {
+    let row: Option<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT number, hash FROM cursors WHERE chain_id = ? AND verifier = ?")
+            .bind(column::signed(deployment.chain_id))
+            .bind(deployment.verifier.as_slice())
+            .fetch_optional(connection)
+            .await?;
+    row.map(|(number, hash)| read_cursor(number, &hash)).transpose()
 }
 
 pub(super) fn read_cursor(number: i64, hash: &[u8]) -> Result<Cursor, StoreError> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::B256;
+use sqlx::SqliteConnection;
 
 use super::{
     ChainEvent, Cursor, Outbox, Store, StoreError, Stretch, Write,
@@ -30,14 +31,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn final_block(&self, deployment: &Deployment) -> Result<Option<Cursor>, StoreError> {
-        let row: Option<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT final_number, final_hash FROM cursors WHERE chain_id = ? AND verifier = ? AND final_number IS NOT NULL",
-        )
-        .bind(column::signed(deployment.chain_id))
-        .bind(deployment.verifier.as_slice())
-        .fetch_optional(&self.readers)
-        .await?;
-        row.map(|(number, hash)| read_cursor(number, &hash)).transpose()
+        final_block(&mut *self.readers.acquire().await?, deployment).await
     }
 
     /// Raises the final mark to a block that is stored as canonical, or is the cursor's. False, and nothing is written,
@@ -116,6 +110,21 @@ async fn is_settled_at(tx: &mut Write, deployment: &Deployment, settled: Option<
     .fetch_one(&mut **tx)
     .await?;
     Ok(stands == 1)
+}
+
+/// [`Store::final_block`], inside a transaction.
+pub(super) async fn final_block(
+    connection: &mut SqliteConnection,
+    deployment: &Deployment,
+) -> Result<Option<Cursor>, StoreError> {
+    let row: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT final_number, final_hash FROM cursors WHERE chain_id = ? AND verifier = ? AND final_number IS NOT NULL",
+    )
+    .bind(column::signed(deployment.chain_id))
+    .bind(deployment.verifier.as_slice())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|(number, hash)| read_cursor(number, &hash)).transpose()
 }
 
 /// As [`Store::set_final`], within a transaction.

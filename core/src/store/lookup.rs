@@ -2,10 +2,12 @@
 //! written here.
 
 use alloy::primitives::{Address, B256};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Store, StoreError, column};
+use super::{
+    ChainEvent, Cursor, EventFilter, Store, StoreError, chain::cursor, column, events::select, finality::final_block,
+};
 use crate::{contact::Channel, id::Deployment};
 
 /// A code, as it can be told from every other one: another issuer can copy an id.
@@ -15,6 +17,23 @@ pub struct CodeKey {
     pub on_chain_id: B256,
     /// Who issued it.
     pub issuer: Address,
+}
+
+/// What is stored of a code, as of one cursor.
+#[derive(Debug, Clone)]
+pub struct CodeFacts {
+    /// Its own canonical events, in the chain's order.
+    pub events: Vec<ChainEvent>,
+    /// The same that reorgs took away.
+    pub orphaned: Vec<ChainEvent>,
+    /// All canonical events of its batch.
+    pub batch: Vec<ChainEvent>,
+    /// The last block applied.
+    pub cursor: Cursor,
+    /// The time of that block, in Unix seconds.
+    pub now_s: u64,
+    /// The last final block.
+    pub final_number: Option<u64>,
 }
 
 /// A request and whose it is.
@@ -263,15 +282,45 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn chain_time(&self, deployment: &Deployment) -> Result<Option<u64>, StoreError> {
-        let timestamp: Option<i64> = sqlx::query_scalar(
-            "SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash WHERE c.chain_id = ? AND c.verifier = ?",
-        )
-        .bind(column::signed(deployment.chain_id))
-        .bind(deployment.verifier.as_slice())
-        .fetch_optional(&self.readers)
-        .await?;
-        timestamp.map(|timestamp| column::unsigned(timestamp, "blocks")).transpose()
+        chain_time(&mut *self.readers.acquire().await?, deployment).await
     }
+
+    /// What is stored of a code, all of it as of one cursor; `None` before the tail's first start.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn code_facts(
+        &self,
+        deployment: &Deployment,
+        code: CodeKey,
+        most: u32,
+    ) -> Result<Option<CodeFacts>, StoreError> {
+        let mut read = self.readers.begin().await?;
+        let Some(cursor) = cursor(&mut read, deployment).await? else { return Ok(None) };
+        let now_s = chain_time(&mut read, deployment).await?.unwrap_or_default();
+        let final_number = final_block(&mut read, deployment).await?.map(|last| last.number);
+        let issuer = Some(code.issuer);
+        let of_code = EventFilter { on_chain_id: Some(code.on_chain_id), issuer, ..EventFilter::default() };
+        let events = select(&mut read, &of_code, most).await?;
+        let orphaned = select(&mut read, &EventFilter { orphaned: true, ..of_code }, most).await?;
+        let root = events.iter().chain(&orphaned).find_map(|event| event.facts.root);
+        let batch = match root {
+            Some(_) => select(&mut read, &EventFilter { root, issuer, ..EventFilter::default() }, most).await?,
+            None => Vec::new(),
+        };
+        Ok(Some(CodeFacts { events, orphaned, batch, cursor, now_s, final_number }))
+    }
+}
+
+async fn chain_time(connection: &mut SqliteConnection, deployment: &Deployment) -> Result<Option<u64>, StoreError> {
+    let timestamp: Option<i64> = sqlx::query_scalar(
+        "SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash WHERE c.chain_id = ? AND c.verifier = ?",
+    )
+    .bind(column::signed(deployment.chain_id))
+    .bind(deployment.verifier.as_slice())
+    .fetch_optional(connection)
+    .await?;
+    timestamp.map(|timestamp| column::unsigned(timestamp, "blocks")).transpose()
 }
 
 #[derive(FromRow)]

@@ -70,6 +70,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// then be late each time.
 const BUSY_POLL: Duration = Duration::from_millis(1);
 const READERS: u32 = 4;
+/// Connections for what anybody may ask, and how long one waits for one of them.
+const GUESTS: u32 = 2;
+const GUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// What the writer's connection has of its own: no wait but that of [`begin`], and 16 MiB of pages, since ids and hashes
 /// go to all corners of their indexes, and a page that does not fit is written to the log each time it changes.
 const WRITER: &str = "PRAGMA busy_timeout = 0; PRAGMA cache_size = -16384";
@@ -162,6 +165,23 @@ impl Store {
         });
         let takes = Gathering::new(group.clone(), |write, all: &[Vec<Take>]| Box::pin(buckets::take_all(write, all)));
         Ok(Self { readers, writer, group, submissions, takes, log_holds_erased: Arc::new(AtomicBool::new(true)) })
+    }
+
+    /// The same store over a few read connections of its own, for what strangers ask: however much that is, nobody else
+    /// waits for a connection. Closed by [`Store::close_guest`] before the store itself.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn guest(&self) -> Result<Self, StoreError> {
+        let options = self.readers.connect_options().as_ref().clone();
+        let pool = SqlitePoolOptions::new().max_connections(GUESTS).acquire_timeout(GUEST_TIMEOUT);
+        let readers = pool.test_before_acquire(false).connect_with(options).await?;
+        Ok(Self { readers, ..self.clone() })
+    }
+
+    /// Closes the read connections of a guest.
+    pub async fn close_guest(&self) {
+        self.readers.close().await;
     }
 
     /// Answers when the file can be read and what is written is stored: for readiness.

@@ -8,8 +8,8 @@ use otp_core::{
     contact,
     http::Problem,
     id::Purpose,
-    store::{ChainEvent, CodeKey, Cursor, EventFilter, EventKind, MessageFacts, RequestKey, StoreError, Story},
-    ticket::{BATCH, prove, status_of},
+    store::{ChainEvent, CodeFacts, CodeKey, Cursor, EventKind, MessageFacts, RequestKey, StoreError, Story},
+    ticket::{prove, status_of},
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -65,39 +65,29 @@ pub(super) async fn of_code(app: &App, code: CodeKey, audience: Audience) -> Res
     for event in &facts.orphaned {
         events.push(shown_event(app, &facts, event, false).await?);
     }
-    let messages = app.store.messages_of_code(code).await?;
-    let messages: Vec<Value> = messages.iter().map(|message| shown_message(app, message, audience)).collect();
     story.insert("events".to_owned(), events.into());
-    story.insert("deliveries".to_owned(), messages.into());
     story.insert("checks".to_owned(), check::all(app, &facts).await?.into());
-    if audience == Audience::Operator
-        && let Some(request) = app.store.request_of_code(code).await?
-    {
-        story.insert("request".to_owned(), of_request(app, request).await?.unwrap_or_default());
+    // Which channels somebody uses is personal: the chain has the wallet beside the id.
+    if audience == Audience::Operator {
+        let messages = app.store.messages_of_code(code).await?;
+        let messages: Vec<Value> = messages.iter().map(|message| shown_message(app, message)).collect();
+        story.insert("deliveries".to_owned(), messages.into());
+        if let Some(request) = app.store.request_of_code(code).await? {
+            story.insert("request".to_owned(), of_request(app, request).await?.unwrap_or_default());
+        }
     }
     Ok(Some(story.into()))
 }
 
 async fn facts(app: &App, code: CodeKey) -> Result<Option<Facts>, Problem> {
-    let Some(cursor) = app.store.cursor(&app.deployment).await? else { return Err(super::series::unread()) };
-    let now_s = app.store.chain_time(&app.deployment).await?.unwrap_or_default();
-    let last_final = app.store.final_block(&app.deployment).await?.map(|last| last.number);
-    let of_code =
-        EventFilter { on_chain_id: Some(code.on_chain_id), issuer: Some(code.issuer), ..EventFilter::default() };
-    let mut events = app.store.events(&of_code, PAGE).await?;
-    let orphaned = app.store.events(&EventFilter { orphaned: true, ..of_code }, PAGE).await?;
-    let root = events.iter().chain(&orphaned).find_map(|event| event.facts.root);
-    let batch = match root {
-        Some(root) => {
-            let of_batch = EventFilter { root: Some(root), issuer: Some(code.issuer), ..EventFilter::default() };
-            app.store.events(&of_batch, BATCH + 2).await?
-        }
-        None => Vec::new(),
+    let stored = app.store.code_facts(&app.deployment, code, PAGE).await?;
+    let Some(CodeFacts { mut events, orphaned, batch, cursor, now_s, final_number }) = stored else {
+        return Err(super::series::unread());
     };
     events.extend(batch.iter().filter(|event| event.kind != EventKind::Set).cloned());
     events.sort_by_key(|event| (event.place.block_number, event.place.log_index));
     let is_known = events.iter().chain(&orphaned).any(|event| event.kind == EventKind::Set);
-    Ok(is_known.then_some(Facts { code, events, orphaned, batch, cursor, now_s, last_final }))
+    Ok(is_known.then_some(Facts { code, events, orphaned, batch, cursor, now_s, last_final: final_number }))
 }
 
 /// What it is and where it stands.
@@ -143,21 +133,18 @@ async fn shown_event(app: &App, facts: &Facts, event: &ChainEvent, canonical: bo
     Ok(value)
 }
 
-fn shown_message(app: &App, message: &MessageFacts, audience: Audience) -> Value {
-    let mut value = json!({ "channel": message.channel.as_str(), "state": message.state });
-    if let (Audience::Operator, Some(members)) = (audience, value.as_object_mut()) {
-        let personal: [(&str, Value); 7] = [
-            ("messageId", message.message_id.as_str().into()),
-            ("attempts", message.attempts.into()),
-            ("to", masked(app, message.contact_id, message.channel, &message.address_sealed)),
-            ("dueAt", rfc3339_ms(message.created_at_ms).into()),
-            ("sentAt", message.sent_at_ms.map(rfc3339_ms).into()),
-            ("reportedAt", message.reported_at_ms.map(rfc3339_ms).into()),
-            ("reason", message.error.clone().into()),
-        ];
-        members.extend(personal.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    }
-    value
+fn shown_message(app: &App, message: &MessageFacts) -> Value {
+    json!({
+        "channel": message.channel.as_str(),
+        "state": message.state,
+        "messageId": message.message_id,
+        "attempts": message.attempts,
+        "to": masked(app, message.contact_id, message.channel, &message.address_sealed),
+        "dueAt": rfc3339_ms(message.created_at_ms),
+        "sentAt": message.sent_at_ms.map(rfc3339_ms),
+        "reportedAt": message.reported_at_ms.map(rfc3339_ms),
+        "reason": message.error,
+    })
 }
 
 /// A request as the operator sees it; `None` where it was erased meanwhile.

@@ -191,7 +191,9 @@ fn set_policy(purpose: B256, to: &Policy, now: Option<&Policy>) -> Said {
     let enabled = match (to.enabled, now_known.map(|now| now.enabled)) {
         (true, Some(false)) => "it is enabled, which it is not now",
         (true, _) => "it is enabled",
-        (false, Some(true)) => "it is switched off, so that no code of it is issued or accepted",
+        (false, Some(true)) => {
+            "it is switched off: no new code of it is issued; live ones stay good until they expire, are used or are revoked"
+        }
         (false, _) => "it is switched off",
     };
     let fits = TTL_S.contains(&to.ttl) && to.grace <= GRACE_S && ATTEMPTS.contains(&to.maxAttempts);

@@ -106,7 +106,8 @@ export type Code = v.InferOutput<typeof Code>;
 export const Story = v.object({
   code: Code,
   events: v.pipe(v.array(Event), v.maxLength(1_000)),
-  deliveries: v.pipe(v.array(Message), v.maxLength(50)),
+  /** With the token alone. */
+  deliveries: v.optional(v.pipe(v.array(Message), v.maxLength(50))),
   checks: v.pipe(v.array(Check), v.maxLength(10)),
   request: v.optional(v.nullable(Request)),
 });

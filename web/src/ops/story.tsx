@@ -28,10 +28,12 @@ export function StoryView({ story, save }: { readonly story: Story; readonly sav
           <h4 id="events">{texts.events}</h4>
           <ol class="timeline">{story.events.map((event) => <EventItem key={`${event.txHash}-${event.type}-${event.canonical}`} event={event} />)}</ol>
         </section>
-        <section class="card stack" aria-labelledby="deliveries">
-          <h4 id="deliveries">{texts.deliveries}</h4>
-          <Messages story={story} />
-        </section>
+        {story.deliveries === undefined ? null : (
+          <section class="card stack" aria-labelledby="deliveries">
+            <h4 id="deliveries">{texts.deliveries}</h4>
+            <Messages messages={story.deliveries} />
+          </section>
+        )}
         {story.request ? (
           <section class="card stack" aria-labelledby="request">
             <h4 id="request">{texts.request}</h4>
@@ -134,12 +136,12 @@ function useOwnCheck(code: Code): Check | undefined {
   return { what: "proof", by: "browser", ok, detail: ok === null ? texts.checkNone : ok ? texts.proofOk : texts.proofBad };
 }
 
-function Messages({ story }: { readonly story: Story }): JSX.Element {
+function Messages({ messages }: { readonly messages: NonNullable<Story["deliveries"]> }): JSX.Element {
   const channels: Readonly<Record<string, string>> = t().figures.channels;
-  if (story.deliveries.length === 0) return <p class="muted">{t().story.noDeliveries}</p>;
+  if (messages.length === 0) return <p class="muted">{t().story.noDeliveries}</p>;
   return (
     <ul class="plain-list stack">
-      {story.deliveries.map((message, place) => (
+      {messages.map((message, place) => (
         <li key={place} class="stack tight">
           <div class="row">
             <strong>{channels[message.channel] ?? message.channel}</strong>
