@@ -1,7 +1,7 @@
 //! A request's story: where it stands, told from the tables of both daemons. Nobody writes it.
 
 use alloy::primitives::{Address, B256};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{Status, Store, StoreError, column};
@@ -156,8 +156,41 @@ impl Story {
     }
 }
 
+/// Everything in one statement, and so of one moment: each statement more is a turn of the connection's thread. Of several
+/// batches it is the last that lives, of several messages, which there are where channels failed, the last one.
+const STORY: &str = "
+    SELECT r.session_id, a.wallet, r.contact_id, c.channel, c.address_sealed, r.reference, r.purpose, r.action, r.payload_hash,
+           r.authorization_sealed, r.created_at_ms,
+           iif(r.locked_at_ms IS NULL, r.max_attempts - r.attempts, 0) AS attempts_left,
+           r.unlocked_at_ms, r.locked_at_ms, r.failure, r.failed_at_ms,
+           i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, l.tx_hash, l.created_at_ms AS signed_at_ms,
+           landed.timestamp AS issued_at_s, landed.expiry AS expiry_s, landed.tx_hash AS issued_tx_hash,
+           landed.block_number AS issued_block,
+           (SELECT timestamp FROM events e WHERE e.canonical = 1 AND e.issuer = b.issuer
+                AND e.on_chain_id = i.on_chain_id AND e.kind = 'otp-verified') AS verified_at_s,
+           (SELECT timestamp FROM events e WHERE e.canonical = 1 AND e.issuer = b.issuer
+                AND e.on_chain_id = i.on_chain_id AND e.kind = 'otp-consumed') AS consumed_at_s,
+           coalesce(
+               (SELECT timestamp FROM events e WHERE e.canonical = 1 AND e.issuer = b.issuer
+                    AND e.on_chain_id = i.on_chain_id AND e.kind = 'otp-revoked'),
+               (SELECT timestamp FROM events e WHERE e.canonical = 1 AND e.issuer = b.issuer
+                    AND e.root = b.root AND e.kind = 'otp-batch-revoked')) AS revoked_at_s,
+           d.channel AS sent_channel, d.contact_id AS sent_contact, dc.address_sealed AS sent_address, d.state AS sent_state,
+           d.attempts AS sent_attempts, d.sent_at_ms
+    FROM requests r JOIN accounts a ON a.id = r.account_id JOIN contacts c ON c.id = r.contact_id
+    LEFT JOIN issuances i ON i.on_chain_id = (
+        SELECT given.on_chain_id FROM issuances given JOIN calls ON calls.id = given.batch_id
+        WHERE given.request_id = r.id AND calls.state <> 'dead' ORDER BY given.batch_id DESC LIMIT 1)
+    LEFT JOIN batches b ON b.id = i.batch_id
+    LEFT JOIN calls l ON l.id = i.batch_id
+    LEFT JOIN events landed ON landed.rowid = (SELECT event FROM landings WHERE on_chain_id = i.on_chain_id)
+    LEFT JOIN deliveries d ON d.rowid = (
+        SELECT rowid FROM deliveries WHERE on_chain_id = i.on_chain_id ORDER BY created_at_ms DESC, rowid DESC LIMIT 1)
+    LEFT JOIN contacts dc ON dc.id = d.contact_id
+    WHERE r.id = ? AND r.account_id = ? LIMIT 1";
+
 #[derive(FromRow)]
-struct RequestRow {
+struct StoryRow {
     session_id: Uuid,
     wallet: Vec<u8>,
     contact_id: Uuid,
@@ -175,17 +208,45 @@ struct RequestRow {
     locked_at_ms: Option<i64>,
     failure: Option<String>,
     failed_at_ms: Option<i64>,
+    #[sqlx(flatten)]
+    issuance: IssuanceColumns,
+    #[sqlx(flatten)]
+    chain: ChainColumns,
+    #[sqlx(flatten)]
+    delivery: DeliveryColumns,
+}
+
+/// All there or none.
+#[derive(FromRow)]
+struct IssuanceColumns {
+    batch_id: Option<i64>,
+    issuer: Option<Vec<u8>>,
+    serial: Option<i64>,
+    on_chain_id: Option<Vec<u8>>,
+    root: Option<Vec<u8>>,
+    tx_hash: Option<Vec<u8>>,
+    signed_at_ms: Option<i64>,
 }
 
 #[derive(FromRow)]
-struct IssuanceRow {
-    batch_id: i64,
-    issuer: Vec<u8>,
-    serial: i64,
-    on_chain_id: Vec<u8>,
-    root: Vec<u8>,
-    tx_hash: Option<Vec<u8>>,
-    created_at_ms: i64,
+struct ChainColumns {
+    issued_at_s: Option<i64>,
+    expiry_s: Option<i64>,
+    issued_tx_hash: Option<Vec<u8>>,
+    issued_block: Option<i64>,
+    verified_at_s: Option<i64>,
+    consumed_at_s: Option<i64>,
+    revoked_at_s: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct DeliveryColumns {
+    sent_channel: Option<String>,
+    sent_contact: Option<Uuid>,
+    sent_address: Option<Vec<u8>>,
+    sent_state: Option<String>,
+    sent_attempts: Option<i64>,
+    sent_at_ms: Option<i64>,
 }
 
 impl Store {
@@ -203,16 +264,10 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn story(&self, account_id: Uuid, request_id: Uuid) -> Result<Option<Story>, StoreError> {
-        let mut read = self.readers.begin().await?;
-        let Some(row) = request(&mut read, account_id, request_id).await? else { return Ok(None) };
+        let row = sqlx::query_as(STORY).bind(request_id).bind(account_id).fetch_optional(&self.readers).await?;
+        let Some(row): Option<StoryRow> = row else { return Ok(None) };
         let purpose: Purpose =
             column::word(&row.purpose, TABLE)?.try_into().map_err(|_| StoreError::Damaged { table: TABLE })?;
-        let issuance = issuance(&mut read, request_id).await?;
-        let (mut chain, mut delivery) = (ChainFacts::default(), None);
-        if let Some(issuance) = &issuance {
-            chain = chain_facts(&mut read, issuance).await?;
-            delivery = delivery_facts(&mut read, issuance.on_chain_id).await?;
-        }
         Ok(Some(Story {
             id: request_id,
             session_id: row.session_id,
@@ -230,9 +285,9 @@ impl Store {
             unlocked_at_ms: row.unlocked_at_ms,
             locked_at_ms: row.locked_at_ms,
             failed: row.failed_at_ms.map(|at_ms| (at_ms, row.failure.unwrap_or_default())),
-            issuance,
-            chain,
-            delivery,
+            issuance: row.issuance.read()?,
+            chain: row.chain.read()?,
+            delivery: row.delivery.read()?,
         }))
     }
 
@@ -252,118 +307,56 @@ impl Store {
     }
 }
 
-async fn request(
-    read: &mut SqliteConnection,
-    account_id: Uuid,
-    request_id: Uuid,
-) -> Result<Option<RequestRow>, StoreError> {
-    let row = sqlx::query_as(
-        "SELECT r.session_id, a.wallet, r.contact_id, c.channel, c.address_sealed, r.reference, r.purpose, r.action,
-                r.payload_hash, r.authorization_sealed, r.created_at_ms,
-                iif(r.locked_at_ms IS NULL, r.max_attempts - r.attempts, 0) AS attempts_left,
-                r.unlocked_at_ms, r.locked_at_ms, r.failure, r.failed_at_ms
-         FROM requests r JOIN accounts a ON a.id = r.account_id JOIN contacts c ON c.id = r.contact_id
-         WHERE r.id = ? AND r.account_id = ?",
-    )
-    .bind(request_id)
-    .bind(account_id)
-    .fetch_optional(read)
-    .await?;
-    Ok(row)
-}
-
-async fn issuance(read: &mut SqliteConnection, request_id: Uuid) -> Result<Option<Issuance>, StoreError> {
-    let row: Option<IssuanceRow> = sqlx::query_as(
-        "SELECT i.batch_id, b.issuer, i.serial, i.on_chain_id, b.root, c.tx_hash, c.created_at_ms
-         FROM issuances i JOIN batches b ON b.id = i.batch_id JOIN calls c ON c.id = i.batch_id
-         WHERE i.request_id = ? AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1",
-    )
-    .bind(request_id)
-    .fetch_optional(read)
-    .await?;
-    row.map(|row| {
-        Ok(Issuance {
-            batch_id: row.batch_id,
-            issuer: column::address(&row.issuer, "batches")?,
-            serial: column::unsigned(row.serial, "issuances")?,
-            on_chain_id: column::word(&row.on_chain_id, "issuances")?,
-            root: column::word(&row.root, "batches")?,
-            tx_hash: row.tx_hash.map(|hash| column::word(&hash, "calls")).transpose()?,
-            signed_at_ms: row.created_at_ms,
-        })
-    })
-    .transpose()
-}
-
-async fn chain_facts(read: &mut SqliteConnection, issuance: &Issuance) -> Result<ChainFacts, StoreError> {
-    let mut facts = ChainFacts { issued: landing(read, issuance.on_chain_id).await?, ..ChainFacts::default() };
-    let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT kind, timestamp FROM events WHERE canonical = 1 AND issuer = ?1 AND (
-             (on_chain_id = ?2 AND kind IN ('otp-verified', 'otp-consumed', 'otp-revoked'))
-             OR (root = ?3 AND kind = 'otp-batch-revoked'))",
-    )
-    .bind(issuance.issuer.as_slice())
-    .bind(issuance.on_chain_id.as_slice())
-    .bind(issuance.root.as_slice())
-    .fetch_all(read)
-    .await?;
-    for (kind, at_s) in rows {
-        let fact = match kind.as_str() {
-            "otp-verified" => &mut facts.verified_at_s,
-            "otp-consumed" => &mut facts.consumed_at_s,
-            _ => &mut facts.revoked_at_s,
+impl IssuanceColumns {
+    fn read(self) -> Result<Option<Issuance>, StoreError> {
+        let (Some(batch_id), Some(issuer), Some(serial), Some(id), Some(root), Some(signed_at_ms)) =
+            (self.batch_id, self.issuer, self.serial, self.on_chain_id, self.root, self.signed_at_ms)
+        else {
+            return Ok(None);
         };
-        *fact = Some(at_s);
+        Ok(Some(Issuance {
+            batch_id,
+            issuer: column::address(&issuer, "batches")?,
+            serial: column::unsigned(serial, "issuances")?,
+            on_chain_id: column::word(&id, "issuances")?,
+            root: column::word(&root, "batches")?,
+            tx_hash: self.tx_hash.map(|hash| column::word(&hash, "calls")).transpose()?,
+            signed_at_ms,
+        }))
     }
-    Ok(facts)
 }
 
-async fn landing(read: &mut SqliteConnection, on_chain_id: B256) -> Result<Option<Issued>, StoreError> {
-    let row: Option<(i64, i64, Vec<u8>, i64)> =
-        sqlx::query_as("SELECT timestamp, expiry, tx_hash, block_number FROM landings WHERE on_chain_id = ?")
-            .bind(on_chain_id.as_slice())
-            .fetch_optional(read)
-            .await?;
-    row.map(|(at_s, expiry_s, tx_hash, block_number)| {
-        Ok(Issued {
-            at_s,
-            expiry_s,
-            tx_hash: column::word(&tx_hash, "events")?,
-            block_number: column::unsigned(block_number, "events")?,
-        })
-    })
-    .transpose()
+impl ChainColumns {
+    fn read(self) -> Result<ChainFacts, StoreError> {
+        let landed = (self.issued_at_s, self.expiry_s, self.issued_tx_hash, self.issued_block);
+        let issued = match landed {
+            (Some(at_s), Some(expiry_s), Some(tx_hash), Some(block_number)) => Some(Issued {
+                at_s,
+                expiry_s,
+                tx_hash: column::word(&tx_hash, "events")?,
+                block_number: column::unsigned(block_number, "events")?,
+            }),
+            _ => None,
+        };
+        let Self { verified_at_s, consumed_at_s, revoked_at_s, .. } = self;
+        Ok(ChainFacts { issued, verified_at_s, consumed_at_s, revoked_at_s })
+    }
 }
 
-/// Of several messages, which there are where channels failed, the last one.
-async fn delivery_facts(read: &mut SqliteConnection, on_chain_id: B256) -> Result<Option<DeliveryFacts>, StoreError> {
-    let row: Option<DeliveryRow> = sqlx::query_as(
-        "SELECT d.channel, d.contact_id, c.address_sealed, d.state, d.attempts, d.sent_at_ms FROM deliveries d
-         JOIN contacts c ON c.id = d.contact_id WHERE d.on_chain_id = ? ORDER BY d.created_at_ms DESC, d.rowid DESC LIMIT 1",
-    )
-    .bind(on_chain_id.as_slice())
-    .fetch_optional(read)
-    .await?;
-    row.map(|row| {
-        Ok(DeliveryFacts {
-            channel: row.channel,
-            contact_id: row.contact_id,
-            address_sealed: row.address_sealed,
-            state: row.state,
-            attempts: column::unsigned(row.attempts, "deliveries")?,
-            sent_at_ms: row.sent_at_ms,
-        })
-    })
-    .transpose()
-}
-
-#[derive(FromRow)]
-struct DeliveryRow {
-    #[sqlx(try_from = "String")]
-    channel: Channel,
-    contact_id: Uuid,
-    address_sealed: Vec<u8>,
-    state: String,
-    attempts: i64,
-    sent_at_ms: Option<i64>,
+impl DeliveryColumns {
+    fn read(self) -> Result<Option<DeliveryFacts>, StoreError> {
+        let (Some(channel), Some(contact_id), Some(address_sealed), Some(state), Some(attempts)) =
+            (self.sent_channel, self.sent_contact, self.sent_address, self.sent_state, self.sent_attempts)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(DeliveryFacts {
+            channel: Channel::try_from(channel).map_err(|_| StoreError::Damaged { table: "deliveries" })?,
+            contact_id,
+            address_sealed,
+            state,
+            attempts: column::unsigned(attempts, "deliveries")?,
+            sent_at_ms: self.sent_at_ms,
+        }))
+    }
 }
