@@ -14,6 +14,7 @@ fn queued() -> Story {
     Story {
         id: Uuid::nil(),
         session_id: Uuid::nil(),
+        seed_sealed: Vec::new(),
         wallet: Address::ZERO,
         contact_id: Uuid::nil(),
         channel: Channel::Email,

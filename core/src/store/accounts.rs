@@ -1,7 +1,6 @@
 //! Accounts. Writer: the relayer.
 
 use alloy::primitives::Address;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -49,14 +48,4 @@ impl Store {
         let seed = sqlx::query_scalar("SELECT seed_sealed FROM accounts WHERE id = ?").bind(account_id);
         Ok(seed.fetch_one(&self.readers).await?)
     }
-}
-
-/// Counts one more wrong answer in a row; `false`, and nothing counted, where the account is locked.
-pub(super) async fn count_wrong(write: &mut SqliteConnection, account: Uuid) -> Result<bool, StoreError> {
-    let counted = sqlx::query("UPDATE accounts SET wrong_in_row = wrong_in_row + 1 WHERE id = ? AND wrong_in_row < ?")
-        .bind(account)
-        .bind(MOST_WRONG_IN_A_ROW)
-        .execute(write)
-        .await?;
-    Ok(counted.rows_affected() == 1)
 }

@@ -191,11 +191,14 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 
 /// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
 async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-    let mut write = begin(writer).await?;
-    sqlx::query("SAVEPOINT work").execute(&mut *write).await?;
-    for job in jobs {
+    let mut write = begin(writer, "BEGIN IMMEDIATE; SAVEPOINT work").await?;
+    let last = jobs.len().saturating_sub(1);
+    for (place, job) in jobs.iter_mut().enumerate() {
         let kept = job.run(&mut write).await;
-        settle(&mut write, kept).await?;
+        // What the last one did is kept by the commit itself.
+        if !kept || place < last {
+            settle(&mut write, kept).await?;
+        }
     }
     write.commit().await
 }

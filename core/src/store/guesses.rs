@@ -6,7 +6,7 @@
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use super::{StoreError, accounts};
+use super::{MOST_WRONG_IN_A_ROW, StoreError};
 
 /// Wrong digits that are evaluated per account in [`WINDOW_MS`].
 const BUDGET: i64 = 10;
@@ -34,9 +34,10 @@ pub(super) async fn take(
     now_ms: i64,
 ) -> Result<Result<GuessId, u64>, StoreError> {
     let since = now_ms.saturating_sub(WINDOW_MS);
-    let (made, oldest, past): (i64, Option<i64>, i64) = sqlx::query_as(
+    let (made, oldest, past, wrong): (i64, Option<i64>, i64, Option<i64>) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE made_at_ms > ?2), min(made_at_ms) FILTER (WHERE made_at_ms > ?2),
-                count(*) FILTER (WHERE made_at_ms <= ?2) FROM guesses WHERE account_id = ?1",
+                count(*) FILTER (WHERE made_at_ms <= ?2), (SELECT wrong_in_row FROM accounts WHERE id = ?1)
+         FROM guesses WHERE account_id = ?1",
     )
     .bind(account)
     .bind(since)
@@ -49,7 +50,7 @@ pub(super) async fn take(
     if let (BUDGET.., Some(oldest)) = (made, oldest) {
         return Ok(Err(seconds_until(oldest.saturating_add(WINDOW_MS), now_ms)));
     }
-    if !accounts::count_wrong(&mut *write, account).await? {
+    if wrong.is_none_or(|wrong| wrong >= MOST_WRONG_IN_A_ROW) {
         return Ok(Err(seconds_until(now_ms.saturating_add(WINDOW_MS), now_ms)));
     }
     let (request, contact, change) = match target {
@@ -57,8 +58,10 @@ pub(super) async fn take(
         Target::Contact(id) => (None, Some(id), None),
         Target::Change(id) => (None, None, Some(id)),
     };
-    let inserted = sqlx::query(
-        "INSERT INTO guesses (account_id, request_id, contact_id, change_id, made_at_ms) VALUES (?, ?, ?, ?, ?)",
+    // Two statements in one turn of the connection's thread; sqlx numbers what is bound across both.
+    let taken = sqlx::query(
+        "UPDATE accounts SET wrong_in_row = wrong_in_row + 1 WHERE id = ?1;
+         INSERT INTO guesses (account_id, request_id, contact_id, change_id, made_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     )
     .bind(account)
     .bind(request)
@@ -67,7 +70,7 @@ pub(super) async fn take(
     .bind(now_ms)
     .execute(&mut *write)
     .await?;
-    Ok(Ok(GuessId(inserted.last_insert_rowid())))
+    Ok(Ok(GuessId(taken.last_insert_rowid())))
 }
 
 /// Gives a guess back: it was right. At a code or a change it ends the row of wrong ones, for those digits went to a
@@ -75,12 +78,12 @@ pub(super) async fn take(
 pub(super) async fn give_back(write: &mut SqliteConnection, guess: GuessId) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE accounts SET wrong_in_row = iif(g.contact_id IS NULL, 0, max(wrong_in_row - 1, 0))
-         FROM guesses g WHERE g.id = ? AND accounts.id = g.account_id",
+         FROM guesses g WHERE g.id = ?1 AND accounts.id = g.account_id;
+         DELETE FROM guesses WHERE id = ?1",
     )
     .bind(guess.0)
-    .execute(&mut *write)
+    .execute(write)
     .await?;
-    sqlx::query("DELETE FROM guesses WHERE id = ?").bind(guess.0).execute(write).await?;
     Ok(())
 }
 

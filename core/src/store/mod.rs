@@ -206,7 +206,7 @@ impl Store {
     }
 
     async fn write(&self) -> Result<Write, StoreError> {
-        Ok(begin(&self.writer).await?)
+        Ok(begin(&self.writer, "BEGIN IMMEDIATE").await?)
     }
 
     /// A statement in a transaction of its own.
@@ -218,11 +218,11 @@ impl Store {
     }
 }
 
-/// Begins the writer's transaction, as soon as nobody else writes.
-async fn begin(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
+/// Begins the writer's transaction by `statement`, as soon as nobody else writes.
+async fn begin(writer: &SqlitePool, statement: &'static str) -> Result<Write, sqlx::Error> {
     let started = Instant::now();
     loop {
-        match begin_now(writer).await {
+        match begin_now(writer, statement).await {
             Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(BUSY_POLL).await,
             begun => return begun,
         }
@@ -237,12 +237,11 @@ fn is_busy(error: &sqlx::Error) -> bool {
 
 /// SQLite ends a transaction by itself where the disk is full or fails; sqlx still counts it, and would refuse every later
 /// one on that connection. Such a connection is replaced.
-async fn begin_now(writer: &SqlitePool) -> Result<Write, sqlx::Error> {
-    const IMMEDIATE: &str = "BEGIN IMMEDIATE";
-    match writer.begin_with(IMMEDIATE).await {
+async fn begin_now(writer: &SqlitePool, statement: &'static str) -> Result<Write, sqlx::Error> {
+    match writer.begin_with(statement).await {
         Err(sqlx::Error::InvalidSavePointStatement) => {
             writer.acquire().await?.close().await?;
-            writer.begin_with(IMMEDIATE).await
+            writer.begin_with(statement).await
         }
         begun => begun,
     }

@@ -14,13 +14,14 @@ use super::{
 /// What each policy allows of wrong digits at least (protocol.md §4).
 const LEAST_ATTEMPTS: i64 = 1;
 
-/// How a request's attempts stand, and whether `max_attempts` is the policy's at the block that issued: the batcher sets it
-/// when it sees that block, which the indexer may have seen before.
-const ATTEMPTS: &str = "
-    SELECT attempts, max_attempts, locked_at_ms,
-           coalesce((SELECT c.state IN ('mined', 'final') FROM issuances i JOIN calls c ON c.id = i.batch_id
-                     WHERE i.request_id = requests.id AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1), 0)
-    FROM requests WHERE id = ?";
+/// Counts an attempt that the request still has. Beyond what every policy allows, `max_attempts` has to be the policy's at
+/// the block that issued: the batcher sets it when it sees that block, which the indexer may have seen before.
+const COUNT: &str = "
+    UPDATE requests SET attempts = attempts + 1
+    WHERE id = ?1 AND locked_at_ms IS NULL AND attempts < max_attempts AND (attempts < ?2 OR coalesce(
+        (SELECT c.state IN ('mined', 'final') FROM issuances i JOIN calls c ON c.id = i.batch_id
+         WHERE i.request_id = requests.id AND c.state <> 'dead' ORDER BY i.batch_id DESC LIMIT 1), 0))
+    RETURNING max_attempts - attempts";
 
 /// How an attempt at a request's digits stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,30 +118,35 @@ async fn begin_attempt(
     request_id: Uuid,
     now_ms: i64,
 ) -> Result<Outcome<Attempt>, StoreError> {
-    let (attempts, max, locked, is_limit_settled): (i64, i64, Option<i64>, bool) =
-        sqlx::query_as(ATTEMPTS).bind(request_id).fetch_one(&mut *write).await?;
-    if locked.is_some() || attempts >= max {
-        // All attempts counted and no lock: a crash came between. The last one counts as wrong.
-        sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
-            .bind(now_ms)
+    let left: Option<i64> =
+        sqlx::query_scalar(COUNT).bind(request_id).bind(LEAST_ATTEMPTS).fetch_optional(&mut *write).await?;
+    let Some(left) = left else { return refused(write, request_id, now_ms).await };
+    Ok(match guesses::take(&mut *write, account_id, Target::Request(request_id), now_ms).await? {
+        Ok(guess) => {
+            let attempts_left = column::unsigned(left, "requests")?;
+            Outcome::Keep(Attempt::Counted { guess, attempts_left })
+        }
+        Err(retry_after_s) => Outcome::Undo(Attempt::TooMany { retry_after_s }),
+    })
+}
+
+/// Why no attempt was counted.
+async fn refused(write: &mut SqliteConnection, request_id: Uuid, now_ms: i64) -> Result<Outcome<Attempt>, StoreError> {
+    let none_left: bool =
+        sqlx::query_scalar("SELECT locked_at_ms IS NOT NULL OR attempts >= max_attempts FROM requests WHERE id = ?")
             .bind(request_id)
-            .execute(&mut *write)
+            .fetch_one(&mut *write)
             .await?;
-        return Ok(Outcome::Keep(Attempt::Locked));
-    }
-    if attempts >= LEAST_ATTEMPTS && !is_limit_settled {
+    if !none_left {
         return Ok(Outcome::Undo(Attempt::LimitUnknown));
     }
-    let guess = match guesses::take(&mut *write, account_id, Target::Request(request_id), now_ms).await? {
-        Ok(guess) => guess,
-        Err(retry_after_s) => return Ok(Outcome::Undo(Attempt::TooMany { retry_after_s })),
-    };
-    sqlx::query("UPDATE requests SET attempts = attempts + 1 WHERE id = ?")
+    // All attempts counted and no lock: a crash came between. The last one counts as wrong.
+    sqlx::query("UPDATE requests SET locked_at_ms = coalesce(locked_at_ms, ?) WHERE id = ?")
+        .bind(now_ms)
         .bind(request_id)
-        .execute(&mut *write)
+        .execute(write)
         .await?;
-    let attempts_left = column::unsigned(max - attempts - 1, "requests")?;
-    Ok(Outcome::Keep(Attempt::Counted { guess, attempts_left }))
+    Ok(Outcome::Keep(Attempt::Locked))
 }
 
 async fn settle_attempt(

@@ -80,6 +80,8 @@ pub struct Story {
     pub session_id: Uuid,
     /// The wallet that the code is for.
     pub wallet: Address,
+    /// Its account's seed, sealed for the account.
+    pub seed_sealed: Vec<u8>,
     /// Where the digits go.
     pub contact_id: Uuid,
     /// The contact's channel.
@@ -159,7 +161,7 @@ impl Story {
 /// Everything in one statement, and so of one moment: each statement more is a turn of the connection's thread. Of several
 /// batches it is the last that lives, of several messages, which there are where channels failed, the last one.
 const STORY: &str = "
-    SELECT r.session_id, a.wallet, r.contact_id, c.channel, c.address_sealed, r.reference, r.purpose, r.action, r.payload_hash,
+    SELECT r.session_id, a.wallet, a.seed_sealed, r.contact_id, c.channel, c.address_sealed, r.reference, r.purpose, r.action, r.payload_hash,
            r.authorization_sealed, r.created_at_ms,
            iif(r.locked_at_ms IS NULL, r.max_attempts - r.attempts, 0) AS attempts_left,
            r.unlocked_at_ms, r.locked_at_ms, r.failure, r.failed_at_ms,
@@ -193,6 +195,7 @@ const STORY: &str = "
 struct StoryRow {
     session_id: Uuid,
     wallet: Vec<u8>,
+    seed_sealed: Vec<u8>,
     contact_id: Uuid,
     #[sqlx(try_from = "String")]
     channel: Channel,
@@ -272,6 +275,7 @@ impl Store {
             id: request_id,
             session_id: row.session_id,
             wallet: column::address(&row.wallet, "accounts")?,
+            seed_sealed: row.seed_sealed,
             contact_id: row.contact_id,
             channel: row.channel,
             address_sealed: row.address_sealed,
@@ -358,5 +362,23 @@ impl DeliveryColumns {
             attempts: column::unsigned(attempts, "deliveries")?,
             sent_at_ms: self.sent_at_ms,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_story_looks_up_what_is_its_own_and_makes_no_other_landings() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let plan = sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {STORY}")));
+        let plan: Vec<(i64, i64, i64, String)> =
+            plan.bind(Uuid::nil()).bind(Uuid::nil()).fetch_all(&store.readers).await.unwrap();
+        let whole = ["SCAN", "MATERIALIZE", "AUTOMATIC"];
+        let costly: Vec<_> = plan.iter().filter(|(.., step)| whole.iter().any(|word| step.contains(word))).collect();
+        assert!(costly.is_empty(), "{costly:?}");
+        assert!(plan.iter().any(|(.., step)| step.contains("events_id (on_chain_id=? AND kind=?)")), "{plan:?}");
     }
 }

@@ -108,8 +108,11 @@ pub(super) fn unlockable(story: &Story, head_s: u64) -> Result<(&Issuance, &Issu
 
 /// The account's seed, opened.
 pub(super) async fn seed(app: &App, account_id: Uuid) -> Result<Seed, Problem> {
-    let sealed = app.store.sealed_seed(account_id).await?;
-    let open = || app.keyring.open_sealed("seed", account_id, &sealed);
+    open_seed(app, account_id, &app.store.sealed_seed(account_id).await?).await
+}
+
+async fn open_seed(app: &App, account_id: Uuid, sealed: &[u8]) -> Result<Seed, Problem> {
+    let open = || app.keyring.open_sealed("seed", account_id, sealed);
     let opened = match open() {
         // Sealed by another relayer, with a data key that was made a moment ago.
         Err(SealError::UnknownKey { .. }) => {
@@ -130,7 +133,7 @@ pub(super) async fn derive(app: &App, session: &Session, story: &Story, issuance
         subject: story.wallet,
         action: story.action,
     };
-    let code = seed(app, session.account_id).await?.code(&slot, story.id);
+    let code = open_seed(app, session.account_id, &story.seed_sealed).await?.code(&slot, story.id);
     // The chain has another code's hash: the digits in the message would be right and the answer worthless.
     if slot.id(code.hash()) != issuance.on_chain_id {
         return Err(Problem::internal(&format!("request {} does not derive the id on the chain", story.id)));
