@@ -5,13 +5,14 @@
 //! what is stored, one of the two is wrong and nobody can say which: the mark stays, and it is tried again.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use alloy::{eips::BlockNumberOrTag, primitives::B256};
 use otp_core::{
+    chain::EndpointPlace,
     contact::Channel,
     failpoint,
     metrics::{INDEXER_EVENTS_MENDED, INDEXER_FINAL_LAG_BLOCKS},
@@ -185,56 +186,88 @@ impl Settler {
         let last = settled.map_or(self.config.deployment_block - 1, |settled| settled.number);
         let finalized = self.finalized.number(&self.source, head.number).await?;
         metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(last) as f64);
-        let (first_reader, upto) = self.progress.reader_of(last + 1).unwrap_or((self.source.asked(), u64::MAX));
-        let source = self.source.beside(first_reader);
-        let upto = finalized.min(upto);
+        let (reader, upto) = self.progress.reader_of(last + 1);
+        let mut upto = finalized.min(upto);
         if self.store.settling(last, upto, self.size.blocks()).await?.is_none() {
             return Ok(false);
         }
+        let others = self.others(reader);
         // One node's word that a block is final would keep us from following a reorg of it.
-        let upto = source.tagged(BlockNumberOrTag::Finalized).await?.map_or(upto, |other| upto.min(other.number));
-        let Some(to) = self.store.settling(last, upto, self.size.blocks()).await? else { return Ok(false) };
-        let (blocks, events) = self.read(&source, last + 1, to.number).await?;
-        let links = settled.is_none_or(|settled| blocks.first().is_some_and(|b| b.parent_hash == settled.hash));
-        if !links || blocks.last().map(Block::cursor) != Some(to) {
-            tracing::warn!(block = to.number, hash = %to.hash, "a final block is not the same at another node");
-            return Err(DISAGREE.into());
+        for other in &others {
+            upto = other.tagged(BlockNumberOrTag::Finalized).await?.map_or(upto, |block| upto.min(block.number));
         }
-        let second = Second {
-            settled,
-            to,
-            stretch: Stretch { from: last + 1, to: to.number, blocks: &blocks, events: &events },
-        };
-        if self.mend(&second, head).await? {
+        let Some(to) = self.store.settling(last, upto, self.size.blocks()).await? else { return Ok(false) };
+        let mut readings = Vec::with_capacity(others.len());
+        for other in &others {
+            let (blocks, events) = self.read(other, last + 1, to.number).await?;
+            let links = settled.is_none_or(|settled| blocks.first().is_some_and(|b| b.parent_hash == settled.hash));
+            if !links || blocks.last().map(Block::cursor) != Some(to) {
+                tracing::warn!(block = to.number, hash = %to.hash, "a final block is not the same at another node");
+                return Err(DISAGREE.into());
+            }
+            readings.push((blocks, events));
+        }
+        let stretches =
+            readings.iter().map(|(blocks, events)| Stretch { from: last + 1, to: to.number, blocks, events });
+        if self.mend(settled, to, &stretches.collect::<Vec<_>>(), head).await? {
             self.progress.forget_readers(to.number);
             metrics::gauge!(INDEXER_FINAL_LAG_BLOCKS).set(head.number.saturating_sub(to.number) as f64);
         }
         Ok(true)
     }
 
-    /// False where something moved meanwhile: the next step looks anew.
-    async fn mend(&self, second: &Second<'_>, head: Block) -> Result<bool, TailError> {
-        let stretch = &second.stretch;
-        let stored = self.store.stored(stretch.from, stretch.to).await?;
-        let found = stored.events(stretch);
-        let there: BTreeSet<B256> = stretch.blocks.iter().map(|block| block.hash).collect();
-        let strange = stored.blocks.iter().any(|block| !there.contains(&block.hash));
-        if strange || !found.surplus.is_empty() || !found.differing.is_empty() {
-            tracing::warn!(
-                from_block = stretch.from,
-                to_block = stretch.to,
-                events_surplus = found.surplus.len(),
-                events_differing = found.differing.len(),
-                "what is stored of final blocks is not what another node has"
-            );
-            return Err(DISAGREE.into());
+    /// Who is asked beside the node of the first reading. Where nobody can say which that was, two nodes are: one of them
+    /// is another one.
+    fn others(&self, first: Option<EndpointPlace>) -> Vec<Source> {
+        let asked = self.source.asked();
+        match first {
+            Some(first) => vec![self.source.beside(first)],
+            None if self.source.is_alone() => vec![self.source.only(asked)],
+            None => vec![self.source.only(asked), self.source.beside(asked)],
         }
+    }
+
+    /// Holds what is stored against each reading, and adds what the first one had missed. False where something moved
+    /// meanwhile: the next step looks anew.
+    async fn mend(
+        &self,
+        settled: Option<Cursor>,
+        to: Cursor,
+        readings: &[Stretch<'_>],
+        head: Block,
+    ) -> Result<bool, TailError> {
+        let Some(stretch) = readings.last().copied() else { return Ok(false) };
+        let stored = self.store.stored(stretch.from, stretch.to).await?;
+        let mut missing = BTreeMap::new();
+        for reading in readings {
+            let found = stored.events(reading);
+            let there: BTreeSet<B256> = reading.blocks.iter().map(|block| block.hash).collect();
+            let strange = stored.blocks.iter().any(|block| !there.contains(&block.hash));
+            if strange || !found.surplus.is_empty() || !found.differing.is_empty() {
+                tracing::warn!(
+                    from_block = stretch.from,
+                    to_block = stretch.to,
+                    events_surplus = found.surplus.len(),
+                    events_differing = found.differing.len(),
+                    "what is stored of final blocks is not what another node has"
+                );
+                return Err(DISAGREE.into());
+            }
+            for event in found.missing {
+                let place = (event.place.block_number, event.place.log_index);
+                if missing.insert(place, event).is_some_and(|other| other != event) {
+                    return Err(DISAGREE.into());
+                }
+            }
+        }
+        let missing: Vec<&ChainEvent> = missing.into_values().collect();
         failpoint::hit("final-read");
-        let settled = self.store.settle(&self.outbox, second, &found.missing, head.timestamp).await?;
+        let second = Second { settled, to, stretch };
+        let settled = self.store.settle(&self.outbox, &second, &missing, head.timestamp).await?;
         let Some(due) = settled else { return Ok(false) };
         failpoint::hit("final-stored");
-        if !found.missing.is_empty() {
-            let events = u64::try_from(found.missing.len()).unwrap_or(u64::MAX);
+        if !missing.is_empty() {
+            let events = u64::try_from(missing.len()).unwrap_or(u64::MAX);
             metrics::counter!(INDEXER_EVENTS_MENDED).increment(events);
             tracing::warn!(
                 from_block = stretch.from,

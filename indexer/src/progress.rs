@@ -56,8 +56,8 @@ impl Snapshot {
     }
 }
 
-/// Which node the blocks up to a number were read from.
-type Readers = VecDeque<(u64, EndpointPlace)>;
+/// Which node the blocks up to a number were read from; `None` where nobody can say.
+type Readers = VecDeque<(u64, Option<EndpointPlace>)>;
 
 /// How the upload of the evidence log stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,21 +102,28 @@ impl Progress {
         measure(&chain);
     }
 
-    /// The blocks up to this one were read from this node.
-    pub fn was_read(&self, number: u64, from: EndpointPlace) {
+    /// The blocks `first..=last` were read from this node; `None` where it was one and then another.
+    pub fn was_read(&self, first: u64, last: u64, from: Option<EndpointPlace>) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        // What a reorg took back is read anew.
-        while readers.back().is_some_and(|(upto, place)| *upto >= number || *place == from) {
-            readers.pop_back();
+        let before = first.saturating_sub(1);
+        let mut reader_before = None;
+        // What a reorg took back is read anew; what was below it stays whose it was.
+        while readers.back().is_some_and(|(upto, _)| *upto >= before) {
+            reader_before = readers.pop_back().and_then(|(_, place)| place);
         }
-        readers.push_back((number, from));
+        if reader_before != from {
+            readers.push_back((before, reader_before));
+        }
+        readers.push_back((last, from));
     }
 
-    /// Which node a block was read from, and up to which block that holds; `None` where another process read it.
+    /// Which node a block was read from, `None` where nobody can say, as of what another process read; and up to which
+    /// block that holds.
     #[must_use]
-    pub fn reader_of(&self, number: u64) -> Option<(EndpointPlace, u64)> {
+    pub fn reader_of(&self, number: u64) -> (Option<EndpointPlace>, u64) {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.iter().find(|(upto, _)| *upto >= number).map(|(upto, place)| (*place, *upto))
+        let found = readers.iter().find(|(upto, _)| *upto >= number);
+        found.map_or((None, u64::MAX), |(upto, place)| (*place, *upto))
     }
 
     /// The blocks up to this one are final.

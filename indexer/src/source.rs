@@ -85,6 +85,12 @@ impl Source {
         self.pool.asked()
     }
 
+    /// This node, where it is still the one that answers: `None` where what was read since may be another's.
+    #[must_use]
+    pub fn still(&self, asked: EndpointPlace) -> Option<EndpointPlace> {
+        (self.asked() == asked).then_some(asked)
+    }
+
     /// Whether no other node is configured.
     #[must_use]
     pub fn is_alone(&self) -> bool {
@@ -95,6 +101,12 @@ impl Source {
     #[must_use]
     pub fn beside(&self, but: EndpointPlace) -> Self {
         Self::new(self.pool.beside(but), self.pool.clone(), self.verifier)
+    }
+
+    /// The same contract at this node alone.
+    #[must_use]
+    pub fn only(&self, place: EndpointPlace) -> Self {
+        Self::new(self.pool.only(place), self.pool.clone(), self.verifier)
     }
 
     /// Turns away from a node whose chain others have shown to be wrong.

@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
 use otp_core::{
+    chain::EndpointPlace,
     failpoint,
     metrics::INDEXER_ODD_LOGS,
     store::{Block, ChainEvent, Cursor, EventKind, Outbox, Store, StoreError},
@@ -167,6 +168,7 @@ impl Tail {
     /// # Errors
     /// [`TailError`]; nothing was written then.
     pub async fn step_to(&mut self, hash: B256) -> Result<Step, TailError> {
+        let asked = self.source.asked();
         let cursor = self.store.cursor(&self.config.deployment).await?;
         let Some(cursor) = cursor.filter(|_| self.config.confirmations == 0) else { return self.step().await };
         let (mut header, mut logs) = tokio::join!(self.source.header_of(hash), self.source.logs_of(hash));
@@ -181,7 +183,7 @@ impl Tail {
             Some(header) if header.block.number == cursor.number + 1 && header.block.parent_hash == cursor.hash => {
                 self.saw(header.block, cursor);
                 let events = self.source.read(&header, logs.map_err(ReadError::from)?).await?;
-                self.apply(cursor, &[header.block], &events).await
+                self.apply(cursor, &[header.block], &events, self.source.still(asked)).await
             }
             _ => self.step().await,
         }
@@ -192,6 +194,7 @@ impl Tail {
     /// # Errors
     /// [`TailError`]; nothing was written then.
     pub async fn step(&mut self) -> Result<Step, TailError> {
+        let asked = self.source.asked();
         let head = self.source.head().await?;
         let cursor = self.cursor(&head.block).await?;
         self.saw(head.block, cursor);
@@ -211,7 +214,7 @@ impl Tail {
             return self.go_back(cursor).await;
         }
         let events = self.source.events(&next).await?;
-        self.apply(cursor, &[next.block], &events).await
+        self.apply(cursor, &[next.block], &events, self.source.still(asked)).await
     }
 
     /// The head itself where it has this number: it was asked for a moment ago.
@@ -270,21 +273,27 @@ impl Tail {
         if range.parent() != Some(cursor.hash) {
             return self.go_back(cursor).await;
         }
-        let mut from = cursor;
+        let (mut from, reader) = (cursor, range.reader);
         for (blocks, events) in range.pieces() {
-            self.apply(from, &blocks, &events).await?;
+            self.apply(from, &blocks, &events, reader).await?;
             from = blocks.last().map_or(from, Block::cursor);
         }
         Ok(Step::Applied)
     }
 
-    async fn apply(&self, from: Cursor, blocks: &[Block], events: &[ChainEvent]) -> Result<Step, TailError> {
+    async fn apply(
+        &self,
+        from: Cursor,
+        blocks: &[Block],
+        events: &[ChainEvent],
+        reader: Option<EndpointPlace>,
+    ) -> Result<Step, TailError> {
         failpoint::hit("block-read");
         let due = self.store.apply(&self.outbox, from, blocks, events).await?.ok_or_else(moved)?;
         failpoint::hit("block-applied");
         count_odd(events);
         if let Some(last) = blocks.last() {
-            self.progress.was_read(last.number, self.source.asked());
+            self.progress.was_read(from.number + 1, last.number, reader);
             self.progress.stands_at(last.cursor());
             tracing::debug!(block = last.number, events = events.len(), due, "applied");
         }

@@ -1,7 +1,7 @@
 //! A second opinion: the same pool, but for the node that gave the first one.
 
 use std::{
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Instant,
 };
@@ -44,7 +44,18 @@ impl Pool {
     /// nodes are up to date: whoever wants a second opinion names blocks that have been there for long.
     #[must_use]
     pub fn beside(&self, but: EndpointPlace) -> Node {
-        let client = RpcClient::new(Beside { pool: self.clone(), but: but.0 }, false);
+        let alone = self.is_alone();
+        self.before((0..self.0.endpoints.len()).filter(|place| alone || *place != but.0).collect())
+    }
+
+    /// A provider before this node alone.
+    #[must_use]
+    pub fn only(&self, place: EndpointPlace) -> Node {
+        self.before(vec![place.0])
+    }
+
+    fn before(&self, places: Vec<usize>) -> Node {
+        let client = RpcClient::new(Chosen { pool: self.clone(), places: places.into() }, false);
         ProviderBuilder::default().connect_client(client)
     }
 
@@ -56,20 +67,17 @@ impl Pool {
     }
 }
 
+/// Some of the pool's nodes, one after another.
 #[derive(Debug, Clone)]
-struct Beside {
+struct Chosen {
     pool: Pool,
-    but: usize,
+    places: Arc<[usize]>,
 }
 
-impl Beside {
+impl Chosen {
     async fn run(&self, request: &RequestPacket) -> Result<ResponsePacket, NoNode> {
-        let alone = self.pool.is_alone();
         let mut why = None;
-        for (place, endpoint) in self.pool.0.endpoints.iter().enumerate() {
-            if place == self.but && !alone {
-                continue;
-            }
+        for endpoint in self.places.iter().filter_map(|place| self.pool.0.endpoints.get(*place)) {
             match self.ask(endpoint, request).await {
                 Ok(answer) => return Ok(answer),
                 // Why one is aside, it said itself.
@@ -95,7 +103,7 @@ impl Beside {
     }
 }
 
-impl Service<RequestPacket> for Beside {
+impl Service<RequestPacket> for Chosen {
     type Response = ResponsePacket;
     type Error = TransportError;
     type Future = TransportFut<'static>;
@@ -105,7 +113,7 @@ impl Service<RequestPacket> for Beside {
     }
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
-        let beside = self.clone();
-        Box::pin(async move { beside.run(&request).await.map_err(TransportErrorKind::custom) })
+        let chosen = self.clone();
+        Box::pin(async move { chosen.run(&request).await.map_err(TransportErrorKind::custom) })
     }
 }

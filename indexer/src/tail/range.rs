@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 use otp_core::{
-    chain,
+    chain::{self, EndpointPlace},
     store::{Block, ChainEvent},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Range {
     pub(crate) headers: Vec<Header>,
     /// The verifier's events, in the chain's order.
     pub(crate) events: Vec<ChainEvent>,
+    /// The one node that said all of it.
+    pub(crate) reader: Option<EndpointPlace>,
 }
 
 /// Why a range was not read.
@@ -38,6 +40,7 @@ impl Range {
     /// Reads the blocks `from..=to`: all logs in one call, and every header, for a node may leave logs out and only the
     /// header's bloom shows it.
     pub(crate) async fn read(source: &Source, from: u64, to: u64) -> Result<Self, RangeError> {
+        let asked = source.asked();
         let logs = source.logs(from, to).await.map_err(|error| {
             if chain::is_too_much(&error) {
                 RangeError::TooMuch(error)
@@ -58,7 +61,7 @@ impl Range {
         if logs.next().is_some() {
             return Err(ReadError::Inconsistent("the node answered with logs outside the range").into());
         }
-        Ok(Self { headers, events })
+        Ok(Self { headers, events, reader: source.still(asked) })
     }
 
     /// The hash of the block before the first one.
@@ -113,7 +116,11 @@ mod tests {
     fn range(counts: &[u64]) -> Range {
         let counted = (0..).zip(counts);
         let events = counted.clone().flat_map(|(number, count)| (0..*count).map(move |index| event(number, index)));
-        Range { headers: counted.clone().map(|(number, _)| header(number)).collect(), events: events.collect() }
+        Range {
+            headers: counted.clone().map(|(number, _)| header(number)).collect(),
+            events: events.collect(),
+            reader: None,
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Blocks that are final: read a second time elsewhere, mended, and never undone.
 
+use indexer::progress::Progress;
 use serde_json::json;
 use testbed::faults::{Fault, RpcProxy};
 
@@ -177,4 +178,49 @@ async fn a_node_whose_chain_lacks_the_final_block_is_put_aside_where_another_has
     world.chain.mine(1).await;
     follow(&mut tail).await;
     world.assert_as_chain().await;
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_restart_is_read_again_from_another_node_whichever_it_was() {
+    let mut world = World::new().await;
+    let (one, two) = (world.proxy().await, world.proxy().await);
+    let urls = format!("{},{}", one.url(), two.url());
+    hide_everything(&one);
+    world.issue_one().await;
+    follow(&mut world.tail(&urls)).await;
+    // The process that starts now reads from the other node, which makes the first one the second opinion.
+    world.progress = Progress::default();
+    one.heal();
+    one.go_down();
+    world.chain.mine(OPEN + 3).await;
+    follow(&mut world.tail(&urls)).await;
+    one.heal();
+    hide_everything(&one);
+    settle(&mut world.settler(&urls)).await;
+    world.assert_as_chain().await;
+    assert_eq!(world.deliveries("queued").await, 1);
+    assert_eq!(final_number(&world).await, Some(world.chain.head().await - OPEN));
+}
+
+#[tokio::test]
+async fn what_lies_below_a_reorg_is_read_again_from_another_node_than_the_one_it_came_from() {
+    let world = World::new().await;
+    let (one, two) = (world.proxy().await, world.proxy().await);
+    let urls = format!("{},{}", one.url(), two.url());
+    hide_everything(&one);
+    world.issue_one().await;
+    world.chain.mine(5).await;
+    let mut tail = world.tail(&urls);
+    follow(&mut tail).await;
+    one.heal();
+    one.go_down();
+    world.chain.reorg(3).await;
+    world.chain.mine(OPEN + 3).await;
+    follow(&mut tail).await;
+    one.heal();
+    hide_everything(&one);
+    settle(&mut world.settler(&urls)).await;
+    world.assert_as_chain().await;
+    assert_eq!(world.deliveries("queued").await, 1);
+    assert_eq!(final_number(&world).await, Some(world.chain.head().await - OPEN));
 }
