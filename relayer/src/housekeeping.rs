@@ -1,4 +1,4 @@
-//! What has to be done now and then: old buckets are forgotten, and the metrics say what is switched off, also where
+//! What has to be done now and then: old buckets and sessions are forgotten, and the metrics say what is switched off, also where
 //! another relayer on the same store was told to, and how old the data key is.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -25,6 +25,7 @@ pub async fn run(store: Store, purposes: Vec<Purpose>, buckets: u32, shutdown: C
         }
         if look % PRUNE_EVERY == 0 {
             prune(&store, buckets).await;
+            forget(&store).await;
             measure_keys(&store).await;
         }
         tokio::select! {
@@ -63,6 +64,14 @@ async fn measure_keys(store: &Store) {
             metrics::gauge!(DATA_KEY_AGE_SECONDS).set(Duration::from_millis(age_ms).as_secs_f64());
         }
         Err(error) => tracing::warn!(%error, "the data keys' age could not be read"),
+    }
+}
+
+async fn forget(store: &Store) {
+    match store.forget_sessions(now_ms()).await {
+        Ok(0) => {}
+        Ok(sessions) => tracing::info!(sessions, "sessions that are long over were forgotten"),
+        Err(error) => tracing::warn!(%error, "sessions that are long over could not be forgotten"),
     }
 }
 

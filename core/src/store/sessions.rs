@@ -9,6 +9,17 @@ use super::{Store, StoreError, group::Outcome};
 /// Used nonces are kept a day longer than they live, so that a clock that is set back makes none good again.
 const NONCE_MARGIN_MS: i64 = 86_400_000;
 
+/// How long after a session's end it is known where and by which device it was used.
+const KNOWN_MS: i64 = 7 * 86_400_000;
+/// So many sessions are forgotten at once: others wait for the commit.
+const FORGOTTEN_AT_ONCE: i64 = 1_000;
+
+/// The zeros are those of the index, which serves nothing else.
+const FORGET: &str = "
+    UPDATE sessions SET device_key = NULL, fingerprint = zeroblob(32) WHERE id IN (
+        SELECT id FROM sessions WHERE expires_at_ms <= ?1
+            AND fingerprint <> x'0000000000000000000000000000000000000000000000000000000000000000' LIMIT ?2)";
+
 /// A keyed hash of the program and, behind it, one of the network that a session was used from, 16 bytes each.
 pub type Fingerprint = [u8; 32];
 
@@ -139,6 +150,17 @@ impl Store {
         Ok(moved.rows_affected() == 1)
     }
 
+    /// Forgets of sessions that ended a week ago where and by which device they were used. Returns of how many; a thousand at
+    /// most, so that there may be more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn forget_sessions(&self, now_ms: i64) -> Result<u64, StoreError> {
+        let forget = sqlx::query(FORGET);
+        let forgotten = self.alone(forget.bind(now_ms.saturating_sub(KNOWN_MS)).bind(FORGOTTEN_AT_ONCE)).await?;
+        Ok(forgotten.rows_affected())
+    }
+
     /// Uses up a device key's proof, given by a hash of key and proof id. Returns whether it was new. It is kept until
     /// `keep_until_ms`, past which nobody takes the proof any more.
     ///
@@ -220,4 +242,51 @@ pub(super) async fn end_begun_by(
     .execute(write)
     .await?;
     Ok(ended.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn begin(store: &Store, expires_at_ms: i64) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = NewSession {
+            nonce: &id.to_string(),
+            nonce_expires_at_ms: i64::MAX,
+            wallet: Address::ZERO,
+            new_account_id: id,
+            new_seed_sealed: &[0; 48],
+            session_id: id,
+            domain: "app.example",
+            binding: Binding { key_version: 1, device_key: Some([7; 32]), fingerprint: [9; 32] },
+            now_ms: 0,
+            expires_at_ms,
+        };
+        store.start_session(&new).await.unwrap().unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn of_a_session_that_is_long_over_nobody_knows_where_it_was_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let (past, recent) = (begin(&store, 1_000).await, begin(&store, 2_000).await);
+        assert_eq!(store.forget_sessions(KNOWN_MS + 999).await.unwrap(), 0);
+        assert_eq!(store.forget_sessions(KNOWN_MS + 1_000).await.unwrap(), 1);
+        assert_eq!(store.forget_sessions(KNOWN_MS + 1_000).await.unwrap(), 0, "it was forgotten already");
+        // As they were while they ran.
+        let (past, recent) =
+            (store.session(past, 0).await.unwrap().unwrap(), store.session(recent, 0).await.unwrap().unwrap());
+        assert_eq!((past.device_key, past.fingerprint), (None, vec![0; 32]));
+        assert_eq!((recent.device_key, recent.fingerprint), (Some(vec![7; 32]), vec![9; 32]));
+    }
+
+    #[tokio::test]
+    async fn sessions_to_be_forgotten_are_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("otp.db")).await.unwrap();
+        let plan = sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {FORGET}")));
+        let plan: Vec<(i64, i64, i64, String)> = plan.fetch_all(&store.readers).await.unwrap();
+        assert!(plan.iter().any(|(.., step)| step.contains("sessions_known (expires_at_ms<?)")), "{plan:?}");
+    }
 }
