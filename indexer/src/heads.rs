@@ -12,12 +12,13 @@ use otp_core::chain::WsUrl;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{net::TcpStream, sync::watch, time::timeout};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Message, protocol::WebSocketConfig},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::tls;
 
 /// More than a header, less than what a malicious node could fill the memory with.
 const LARGEST_MESSAGE: usize = 1 << 20;
@@ -132,19 +133,11 @@ async fn listen(
 async fn subscribe(socket: &WsUrl) -> anyhow::Result<Socket> {
     let config =
         WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE)).max_frame_size(Some(LARGEST_MESSAGE));
-    let connector = if socket.is_tls() { Connector::Rustls(Arc::new(tls()?)) } else { Connector::Plain };
+    let connector = if socket.is_tls() { Connector::Rustls(Arc::new(tls::client()?)) } else { Connector::Plain };
     let (mut stream, _) = connect_async_tls_with_config(socket.0.as_str(), Some(config), true, Some(connector)).await?;
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"] });
     stream.send(Message::Text(call.to_string().into())).await?;
     Ok(stream)
-}
-
-fn tls() -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A message, as far as it is read.

@@ -28,3 +28,4 @@ pub mod source;
 pub mod stats;
 pub mod tail;
 pub mod timelock;
+mod tls;

@@ -1,19 +1,28 @@
 //! The way to the SMTP server, and what its refusals mean for a message.
+//!
+//! lettre speaks SMTP; the connections are made and kept here. Its own wait for the system to send their last packet: the
+//! mark that ends a message is a write of five bytes, which TCP holds back until the message itself is acknowledged, and
+//! servers put that off by 40 ms, waiting for something to say with it (RFC 1122, 4.2.3.2 and 4.2.3.4).
 
-use std::time::Duration;
+mod connection;
 
-use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
-    transport::smtp::{
-        Error, PoolConfig,
-        authentication::Credentials,
-        client::{Tls, TlsParameters},
-    },
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
+use lettre::{
+    Message,
+    transport::smtp::{Error, client::AsyncSmtpConnection},
+};
 use otp_core::metrics::note_tls_error;
+use zeroize::Zeroizing;
 
-use crate::config::{MailConfig, MailSecurity};
+use self::connection::Server;
+use crate::config::MailConfig;
+
+/// A connection that nothing was sent over for longer is not trusted: what lies between may have forgotten it.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Why a message was not taken. No text of the server is kept: it repeats addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,41 +58,40 @@ impl SendError {
     }
 }
 
-/// A pool of connections to one server.
-#[derive(Debug, Clone)]
+/// Connections to one server, kept from message to message.
+#[derive(Clone)]
 pub struct Postman {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Arc<Server>,
     timeout: Duration,
-    server: String,
+    /// The one that was used last is at the end.
+    idle: Arc<Mutex<Vec<(AsyncSmtpConnection, Instant)>>>,
+    most_idle: usize,
+}
+
+impl std::fmt::Debug for Postman {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Postman").field("server", &self.server()).finish_non_exhaustive()
+    }
 }
 
 impl Postman {
-    /// Prepares the transport; connects to nothing yet.
+    /// Prepares the way; connects to nothing yet. So many connections at most are kept.
     ///
     /// # Errors
     /// When TLS cannot be set up for this host name.
-    pub fn new(config: &MailConfig, connections: u32) -> Result<Self, Error> {
-        let tls = match config.security {
-            MailSecurity::StartTls => Tls::Required(TlsParameters::new(config.host.clone())?),
-            MailSecurity::Tls => Tls::Wrapper(TlsParameters::new(config.host.clone())?),
-            MailSecurity::None => Tls::None,
-        };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-            .port(config.port)
-            .tls(tls)
-            .timeout(Some(config.timeout))
-            .pool_config(PoolConfig::new().max_size(connections));
-        if let Some((username, password)) = &config.credentials {
-            builder = builder.credentials(Credentials::new(username.clone(), password.expose().clone()));
-        }
-        let server = format!("{}:{}", config.host, config.port);
-        Ok(Self { transport: builder.build(), timeout: config.timeout, server })
+    pub fn new(config: &MailConfig, connections: u32) -> anyhow::Result<Self> {
+        Ok(Self {
+            server: Arc::new(Server::new(config)?),
+            timeout: config.timeout,
+            idle: Arc::default(),
+            most_idle: usize::try_from(connections)?,
+        })
     }
 
     /// Host and port, for logs.
     #[must_use]
     pub fn server(&self) -> &str {
-        &self.server
+        self.server.name()
     }
 
     /// Whether the server answers and takes our login.
@@ -91,12 +99,13 @@ impl Postman {
     /// # Errors
     /// As [`Postman::send`].
     pub async fn probe(&self) -> Result<(), SendError> {
-        match tokio::time::timeout(self.timeout, self.transport.test_connection()).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SendError::NoAnswer("the server turned us away")),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(SendError::NoAnswer("timed out")),
-        }
+        let probe = async {
+            let mut connection = self.server.connect().await?;
+            let answers = connection.test_connected().await;
+            connection.abort().await;
+            if answers { Ok(()) } else { Err(SendError::NoAnswer("the server turned us away")) }
+        };
+        tokio::time::timeout(self.timeout, probe).await.unwrap_or(Err(SendError::NoAnswer("timed out")))
     }
 
     /// Hands a message over.
@@ -104,10 +113,35 @@ impl Postman {
     /// # Errors
     /// When the server refused it, or its answer did not come.
     pub async fn send(&self, message: Message) -> Result<(), SendError> {
-        match tokio::time::timeout(self.timeout, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(SendError::NoAnswer("timed out")),
+        let send = async {
+            let text = Zeroizing::new(message.formatted());
+            let mut connection = self.connection().await?;
+            let sent = connection.send(message.envelope(), &text).await;
+            self.keep(connection);
+            sent.map(drop).map_err(|error| classify(&error))
+        };
+        // A connection on which something is still owed is dropped with what waits for it.
+        tokio::time::timeout(self.timeout, send).await.unwrap_or(Err(SendError::NoAnswer("timed out")))
+    }
+
+    /// One that is there and answers, else a new one.
+    async fn connection(&self) -> Result<AsyncSmtpConnection, SendError> {
+        while let Some((mut connection, since)) = self.take() {
+            if since.elapsed() < IDLE && connection.test_connected().await {
+                return Ok(connection);
+            }
+        }
+        self.server.connect().await
+    }
+
+    fn take(&self) -> Option<(AsyncSmtpConnection, Instant)> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.has_broken() && idle.len() < self.most_idle {
+            idle.push((connection, Instant::now()));
         }
     }
 }
@@ -142,6 +176,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::config::MailSecurity;
 
     /// What the probe says of a server that answers EHLO with `hello` and everything else with `rest`.
     async fn probe(security: MailSecurity, hello: &'static str, rest: &'static str) -> SendError {
