@@ -1,6 +1,7 @@
 """Fills a store: fill.py DATABASE COUNT copies a delivered request, its code on the chain and its delivery, until COUNT
 requests are stored; with `chain` after it, the code on the chain and the delivery alone, until COUNT events are. Both
-daemons must be down. The copies have ids of their own and are settled, as old requests are.
+daemons must be down. The copies have ids of their own and are settled, as old requests are: their block lies below what the
+evidence log has already, for which a step must be final before.
 """
 
 import os
@@ -70,7 +71,14 @@ def add(database, rows, batch_id, number, size):
     rows["events"].copy(
         database,
         [
-            {"block_hash": block, "log_index": place, "on_chain_id": code, "root": root, "serial": first + place}
+            {
+                "block_hash": block,
+                "block_number": 0,
+                "log_index": place,
+                "on_chain_id": code,
+                "root": root,
+                "serial": first + place,
+            }
             for place, (_, code) in codes
         ],
     )

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use tokio::{process::Command, time::timeout};
 
-use super::{Bench, load, memory, people, sink::Sink, stats::Summary};
+use super::{Bench, load, memory, people, settled, sink::Sink, stats::Summary};
 use crate::{
     stack::{Daemon, Stack},
     tools,
@@ -40,6 +40,7 @@ pub(super) async fn run(bench: &Bench) -> Result<Growth> {
     let mut stack = Stack::start(&bench.options("growth", Some(sink.port))?).await?;
     let people = people::enter(&stack.description, &sink, PEOPLE).await?;
     let mut rows = vec![measure(&stack, &people, 0).await?];
+    settled::settle(&stack).await?;
     let mut sizes = vec![STORED_QUICK];
     sizes.extend(bench.full.then_some(STORED));
     for stored in sizes {

@@ -14,6 +14,7 @@ mod people;
 mod pipeline;
 mod ponder;
 mod rival;
+mod settled;
 mod sink;
 mod stats;
 mod store_growth;

@@ -9,6 +9,7 @@ use tokio::{process::Command, time::timeout};
 use super::{
     Bench, load_average, memory,
     people::{self, Person},
+    settled,
     sink::Sink,
     stats::Summary,
     tip,
@@ -52,6 +53,7 @@ pub(super) async fn run(bench: &Bench) -> Result<StoreGrowth> {
     for otp in tip::ask(&stack, &people, 1, 1).await?.otps {
         people::mailed(&sink, &otp.reference).await?;
     }
+    settled::settle(&stack).await?;
     let mut rows = Vec::new();
     for stored in STORED.into_iter().chain(bench.full.then_some(STORED_FULL)) {
         bench.tell(&format!("storing {stored} events and deliveries"));
