@@ -1,5 +1,5 @@
-//! What has to be done now and then: old buckets and sessions are forgotten, and the metrics say what is switched off, also where
-//! another relayer on the same store was told to, and how old the data key is.
+//! What has to be done now and then: old buckets and sessions are forgotten, and the metrics say what is switched off,
+//! also where another relayer on the same store was told to, and how old the data key is.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -18,6 +18,13 @@ fn hide_everything(proxy: &RpcProxy) {
     }
 }
 
+/// Two nodes, the first of which is asked, and their URLs as a configuration has them.
+async fn two_nodes(world: &World) -> (RpcProxy, RpcProxy, String) {
+    let (one, two) = (world.proxy().await, world.proxy().await);
+    let urls = format!("{},{}", one.url(), two.url());
+    (one, two, urls)
+}
+
 async fn final_number(world: &World) -> Option<u64> {
     world.store.final_block(&world.chain.deployment).await.unwrap().map(|settled| settled.number)
 }
@@ -61,8 +68,7 @@ async fn without_the_tag_so_many_blocks_stand_for_it() {
 #[tokio::test]
 async fn a_second_node_finds_what_the_first_one_hid_and_it_is_delivered() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (one, two, urls) = two_nodes(&world).await;
     hide_everything(&one);
     world.issue_one().await;
     world.chain.mine(OPEN + 3).await;
@@ -78,8 +84,7 @@ async fn a_second_node_finds_what_the_first_one_hid_and_it_is_delivered() {
 #[tokio::test]
 async fn what_is_found_after_its_code_expired_is_stored_and_sent_to_nobody() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (one, _two, urls) = two_nodes(&world).await;
     hide_everything(&one);
     world.issue_one().await;
     world.chain.ask("evm_increaseTime", json!([601])).await;
@@ -93,8 +98,7 @@ async fn what_is_found_after_its_code_expired_is_stored_and_sent_to_nobody() {
 #[tokio::test]
 async fn a_second_node_that_lacks_what_is_stored_stops_the_mark_and_nothing_else() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (_one, two, urls) = two_nodes(&world).await;
     hide_everything(&two);
     world.issue_one().await;
     world.chain.mine(OPEN + 3).await;
@@ -112,8 +116,7 @@ async fn a_second_node_that_lacks_what_is_stored_stops_the_mark_and_nothing_else
 #[tokio::test]
 async fn one_nodes_word_alone_makes_no_block_final() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (one, _two, urls) = two_nodes(&world).await;
     world.chain.mine(OPEN + 3).await;
     let head = world.chain.ask("eth_getBlockByNumber", json!(["latest", false])).await;
     one.inject(Fault::Result(head).on("eth_getBlockByNumber").when(|params| params[0] == "finalized"));
@@ -125,8 +128,7 @@ async fn one_nodes_word_alone_makes_no_block_final() {
 #[tokio::test]
 async fn the_mark_waits_for_a_second_node_that_is_away() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (_one, two, urls) = two_nodes(&world).await;
     world.chain.mine(OPEN + 3).await;
     follow(&mut world.tail(&urls)).await;
     two.go_down();
@@ -183,8 +185,7 @@ async fn a_node_whose_chain_lacks_the_final_block_is_put_aside_where_another_has
 #[tokio::test]
 async fn what_was_read_before_a_restart_is_read_again_from_another_node_whichever_it_was() {
     let mut world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (one, _two, urls) = two_nodes(&world).await;
     hide_everything(&one);
     world.issue_one().await;
     follow(&mut world.tail(&urls)).await;
@@ -205,8 +206,7 @@ async fn what_was_read_before_a_restart_is_read_again_from_another_node_whicheve
 #[tokio::test]
 async fn what_lies_below_a_reorg_is_read_again_from_another_node_than_the_one_it_came_from() {
     let world = World::new().await;
-    let (one, two) = (world.proxy().await, world.proxy().await);
-    let urls = format!("{},{}", one.url(), two.url());
+    let (one, _two, urls) = two_nodes(&world).await;
     hide_everything(&one);
     world.issue_one().await;
     world.chain.mine(5).await;
