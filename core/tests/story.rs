@@ -15,6 +15,7 @@ fn queued() -> Story {
         id: Uuid::nil(),
         session_id: Uuid::nil(),
         seed_sealed: Vec::new(),
+        is_account_locked: false,
         wallet: Address::ZERO,
         contact_id: Uuid::nil(),
         channel: Channel::Email,

@@ -147,7 +147,7 @@ impl Store {
         else {
             return self.settled_as(account_id, change_id).await;
         };
-        guesses::give_back(&mut write, guess).await?;
+        guesses::give_back(&mut write, &[guess]).await?;
         let made = change.make(&mut write, Some(session_id), now_ms).await?;
         write.commit().await?;
         Ok(if made { Approval::Done } else { Approval::LastContact })

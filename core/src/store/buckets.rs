@@ -217,7 +217,7 @@ mod tests {
     }
 
     async fn set(store: &Store, full_at_us: i64) {
-        sqlx::query("UPDATE buckets SET full_at_us = ?").bind(full_at_us).execute(&store.writer).await.unwrap();
+        sqlx::query("UPDATE buckets SET full_at_us = ?").bind(full_at_us).execute(store.writer.pool()).await.unwrap();
     }
 
     #[tokio::test]

@@ -34,3 +34,14 @@ pub(super) fn purpose(bytes: &[u8], table: &'static str) -> Result<Purpose, Stor
 pub(super) fn json<T: Serialize>(rows: &[T]) -> Result<String, StoreError> {
     Ok(serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))?)
 }
+
+/// What was found, each in its place among so many that were asked for.
+pub(super) fn placed<T>(asked: usize, found: impl Iterator<Item = (i64, T)>) -> Vec<Option<T>> {
+    let mut all: Vec<_> = std::iter::repeat_with(|| None).take(asked).collect();
+    for (n, one) in found {
+        if let Some(place) = usize::try_from(n).ok().and_then(|n| all.get_mut(n)) {
+            *place = Some(one);
+        }
+    }
+    all
+}

@@ -257,7 +257,7 @@ impl Store {
         .bind(contact_id)
         .execute(&mut *write)
         .await?;
-        guesses::give_back(&mut write, guess).await?;
+        guesses::give_back(&mut write, &[guess]).await?;
         let first = !has_confirmed(&mut write, account_id, Some(contact_id)).await?;
         let mut stands = contact_id;
         if first || held.allowed_at_ms.is_some() {

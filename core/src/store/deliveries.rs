@@ -15,6 +15,9 @@ use super::{Depths, Store, StoreError, Write, column, group::Outcome};
 use crate::{clock::now_ms, id::Deployment};
 
 const MESSAGE_DOMAIN: &[u8] = b"otp/message/v1\0";
+/// SQLite takes the index of what is due only where its own condition stands as it was written.
+pub(super) const RELEASE: &str =
+    "UPDATE deliveries SET lease_until_ms = 0 WHERE state IN ('queued', 'sending') AND lease_until_ms > 0";
 
 /// What message ids are made from.
 #[derive(Debug, Clone)]
@@ -129,7 +132,7 @@ impl Store {
     /// When the store fails.
     pub async fn release_deliveries(&self) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE deliveries SET lease_until_ms = 0 WHERE lease_until_ms > 0").execute(&mut *tx).await?;
+        sqlx::query(RELEASE).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 

@@ -10,6 +10,13 @@ use crate::{clock::now_ms, contact::Channel};
 
 /// `due_at_ms` of a message that is held: no clock gets there.
 pub(super) const HELD_MS: i64 = i64::MAX;
+/// Whether a message waits for its block's depth. SQLite takes the index of what is due only where its own condition stands
+/// as it was written.
+pub(super) const IS_ANY_HELD: &str = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state IN ('queued', 'sending') AND state = 'queued' AND due_at_ms = ?)";
+pub(super) const RELEASE: &str = "
+    UPDATE deliveries SET due_at_ms = ?1
+    WHERE state IN ('queued', 'sending') AND state = 'queued' AND due_at_ms = ?2 AND channel = ?3
+      AND EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id AND l.block_number <= ?4)";
 
 /// What a message waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,8 +88,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn is_any_held(&self) -> Result<bool, StoreError> {
-        let held = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'queued' AND due_at_ms = ?)";
-        Ok(sqlx::query_scalar(held).bind(HELD_MS).fetch_one(&self.readers).await?)
+        Ok(sqlx::query_scalar(IS_ANY_HELD).bind(HELD_MS).fetch_one(&self.readers).await?)
     }
 
     /// Makes the held messages of a channel due whose code stands in a block up to this one. Returns how many.
@@ -91,17 +97,8 @@ impl Store {
     /// When the store fails.
     pub async fn release_held(&self, channel: Channel, upto: u64) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
-        let released = sqlx::query(
-            "UPDATE deliveries SET due_at_ms = ?1 WHERE state = 'queued' AND due_at_ms = ?2 AND channel = ?3
-             AND EXISTS (SELECT 1 FROM landings l WHERE l.on_chain_id = deliveries.on_chain_id AND l.block_number <= ?4)",
-        )
-        .bind(now_ms())
-        .bind(HELD_MS)
-        .bind(channel.as_str())
-        .bind(column::signed(upto))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
+        let release = sqlx::query(RELEASE).bind(now_ms()).bind(HELD_MS).bind(channel.as_str());
+        let released = release.bind(column::signed(upto)).execute(&mut *tx).await?.rows_affected();
         tx.commit().await?;
         Ok(released)
     }

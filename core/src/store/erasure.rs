@@ -70,7 +70,7 @@ impl Store {
     /// that cannot be done: then it is the next round's.
     pub(super) async fn empty_log(&self) -> Result<(), StoreError> {
         if self.log_holds_erased.load(Ordering::Acquire) {
-            let mut writer = self.writer.acquire().await?;
+            let mut writer = self.writer.pool().acquire().await?;
             for _ in 0..EMPTYING_TRIES {
                 let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await?;
                 self.log_holds_erased.store(busy != 0, Ordering::Release);

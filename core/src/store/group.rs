@@ -9,10 +9,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, begin};
+use super::{StoreError, writer::Writer};
 
 /// So many pieces of work may wait; more wait at the door.
 const QUEUE: usize = 1_024;
@@ -69,8 +69,8 @@ impl Progress {
 }
 
 impl Group {
-    /// Starts the task on the writer's pool.
-    pub(super) fn start(writer: SqlitePool) -> Self {
+    /// Starts the task on the writer.
+    pub(super) fn start(writer: Writer) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let progress = Arc::default();
         tokio::spawn(commit_all(writer, waiting, Arc::clone(&progress)));
@@ -173,7 +173,7 @@ pub(super) fn told<T>(result: Option<Result<T, StoreError>>, failure: Option<&sq
     }
 }
 
-async fn commit_all(writer: SqlitePool, mut waiting: mpsc::Receiver<Box<dyn Job>>, progress: Arc<Mutex<Progress>>) {
+async fn commit_all(writer: Writer, mut waiting: mpsc::Receiver<Box<dyn Job>>, progress: Arc<Mutex<Progress>>) {
     let mut jobs = Vec::with_capacity(MOST);
     while waiting.recv_many(&mut jobs, MOST).await > 0 {
         lock(&progress).busy_since = Some(Instant::now());
@@ -190,8 +190,8 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
 }
 
 /// Runs every job in one transaction, each behind a savepoint. An error here means that nothing of it was committed.
-async fn commit(writer: &SqlitePool, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
-    let mut write = begin(writer, "BEGIN IMMEDIATE; SAVEPOINT work").await?;
+async fn commit(writer: &Writer, jobs: &mut [Box<dyn Job>]) -> Result<(), sqlx::Error> {
+    let mut write = writer.begin("BEGIN IMMEDIATE; SAVEPOINT work").await?;
     let last = jobs.len().saturating_sub(1);
     for (place, job) in jobs.iter_mut().enumerate() {
         let kept = job.run(&mut write).await;
@@ -289,11 +289,11 @@ mod tests {
     async fn readiness_fails_after_a_commit_that_failed_until_one_is_done() {
         let (_folder, store) = store().await;
         store.ping().await.unwrap();
-        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(store.writer.pool()).await.unwrap();
         let refused = store.group.run(|w| Box::pin(async move { insert(w, "refused").await.map(Outcome::Keep) })).await;
         assert!(matches!(refused, Err(StoreError::Commit { .. })), "{refused:?}");
         assert!(store.ping().await.is_err(), "nothing can be written");
-        sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();
+        sqlx::query("PRAGMA query_only = OFF").execute(store.writer.pool()).await.unwrap();
         store.ping().await.unwrap();
         assert!(stored(&store).await.is_empty());
     }
@@ -301,11 +301,11 @@ mod tests {
     #[tokio::test]
     async fn readiness_fails_where_nothing_was_written_for_a_while_and_nothing_can_be() {
         let (_folder, store) = store().await;
-        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(store.writer.pool()).await.unwrap();
         assert!(store.ping().await.is_err(), "nobody has tried");
-        sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();
+        sqlx::query("PRAGMA query_only = OFF").execute(store.writer.pool()).await.unwrap();
         store.ping().await.unwrap();
-        sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
+        sqlx::query("PRAGMA query_only = ON").execute(store.writer.pool()).await.unwrap();
         store.ping().await.unwrap();
         lock(&store.group.progress).done_at = Instant::now().checked_sub(PROVEN);
         assert!(store.ping().await.is_err(), "what was done long ago shows nothing");

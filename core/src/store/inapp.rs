@@ -8,6 +8,14 @@ use crate::{clock::now_ms, inapp::Sealed};
 
 /// The most rows that one pruning takes, so that no write is long.
 const PRUNED_AT_ONCE: i64 = 1_000;
+/// From the few accounts that were erased to their messages, not from every message to its account.
+pub(super) const PRUNE: &str = "
+    DELETE FROM inapp_messages WHERE number IN (
+        SELECT number FROM inapp_messages WHERE keep_until_ms <= ?1
+        UNION ALL
+        SELECT m.number FROM accounts a CROSS JOIN contacts c ON c.account_id = a.id
+        CROSS JOIN inapp_messages m ON m.contact_id = c.id WHERE a.erased_at_ms IS NOT NULL
+        LIMIT ?2)";
 
 /// A message to be kept.
 #[derive(Debug)]
@@ -101,18 +109,7 @@ impl Store {
     /// When the store fails.
     pub async fn prune_inapp(&self, now_ms: i64) -> Result<u64, StoreError> {
         let mut tx = self.write().await?;
-        let pruned = sqlx::query(
-            "DELETE FROM inapp_messages WHERE number IN (
-                 SELECT number FROM inapp_messages WHERE keep_until_ms <= ?1
-                 UNION ALL
-                 SELECT m.number FROM inapp_messages m JOIN contacts c ON c.id = m.contact_id
-                 JOIN accounts a ON a.id = c.account_id WHERE a.erased_at_ms IS NOT NULL
-                 LIMIT ?2)",
-        )
-        .bind(now_ms)
-        .bind(PRUNED_AT_ONCE)
-        .execute(&mut *tx)
-        .await?;
+        let pruned = sqlx::query(PRUNE).bind(now_ms).bind(PRUNED_AT_ONCE).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(pruned.rows_affected())
     }

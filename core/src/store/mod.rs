@@ -5,6 +5,7 @@
 
 mod accounts;
 mod approvals;
+mod attempts;
 mod buckets;
 mod chain;
 mod changes;
@@ -29,17 +30,22 @@ mod lost;
 mod mend;
 mod notices;
 mod operations;
+#[cfg(test)]
+mod plan;
 mod reports;
 mod requests;
 mod resealing;
 mod rows;
 mod rules;
 mod sessions;
+mod shared_read;
 mod status;
 mod story;
 mod submissions;
 mod switches;
+mod turn;
 mod waiting;
+mod writer;
 
 use std::{
     fs::OpenOptions,
@@ -47,36 +53,34 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{
-    Execute, Executor, Sqlite, SqlitePool, Transaction,
-    error::DatabaseError,
+    Execute, Executor, Sqlite, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteQueryResult, SqliteSynchronous},
 };
+use uuid::Uuid;
 
 pub use self::{
-    accounts::*, approvals::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*, deliveries::*,
-    depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*, issuance::*,
-    lookup::*, lost::*, mend::*, reports::*, requests::*, resealing::*, rules::*, sessions::*, status::*, story::*,
+    accounts::*, approvals::*, attempts::*, buckets::*, chain::*, changes::*, claims::*, contacts::*, data_keys::*,
+    deliveries::*, depth::*, erasure::*, events::*, evidence::*, figures::*, finality::*, guesses::*, inapp::*,
+    issuance::*, lookup::*, lost::*, mend::*, reports::*, resealing::*, rules::*, sessions::*, status::*, story::*,
     submissions::*, switches::*, waiting::*,
 };
-use self::{gather::Gathering, group::Group, rules::QueueBound};
+use self::{
+    gather::Gathering,
+    group::Group,
+    rules::QueueBound,
+    shared_read::SharedRead,
+    story::StoryRow,
+    writer::{BUSY_POLL, BUSY_TIMEOUT, Write, Writer},
+};
 
-/// How long a write waits for the other daemon's.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it looks meanwhile. SQLite itself would look less and less often, up to 100 ms apart: whoever comes often would
-/// then be late each time.
-const BUSY_POLL: Duration = Duration::from_millis(1);
 const READERS: u32 = 4;
 /// Connections for what anybody may ask, and how long one waits for one of them.
 const GUESTS: u32 = 2;
 const GUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// What the writer's connection has of its own: no wait but that of [`begin`], and 16 MiB of pages, since ids and hashes
-/// go to all corners of their indexes, and a page that does not fit is written to the log each time it changes.
-const WRITER: &str = "PRAGMA busy_timeout = 0; PRAGMA cache_size = -16384";
-
 /// The store failed: full, locked beyond the timeout, damaged, or not there. Never "not found", which is an `Option`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -118,16 +122,17 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     readers: SqlitePool,
-    writer: SqlitePool,
+    writer: Writer,
+    sessions: SharedRead<(Uuid, i64), Option<SessionRow>>,
+    stories: SharedRead<(Uuid, Uuid), Option<StoryRow>>,
     group: Group,
     submissions: Gathering<NewRequest, Submission>,
     takes: Gathering<Vec<Take>, Taken>,
+    attempts: Gathering<NewAttempt, (Attempt, Taken)>,
+    settlements: Gathering<Settlement, ()>,
     /// Whether the log may hold what was erased; at the start nobody knows.
     log_holds_erased: Arc<AtomicBool>,
 }
-
-/// An open `BEGIN IMMEDIATE` transaction; rolled back when dropped without commit.
-type Write = Transaction<'static, Sqlite>;
 
 impl Store {
     /// Opens the file, makes it where there is none, and brings its schema up to date.
@@ -152,11 +157,14 @@ impl Store {
         let migrating = pool(1).connect_with(options.clone()).await?;
         migrate(&migrating).await?;
         migrating.close().await;
-        // Once it is open it waits only where a transaction begins, and [`begin`] does that.
-        let impatient = pool(1)
-            .after_connect(|writer, _| Box::pin(async move { sqlx::raw_sql(WRITER).execute(writer).await.map(drop) }));
-        let writer = impatient.connect_with(options.clone()).await?;
+        let writer = Writer::open(path, options.clone()).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
+        let sessions = SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, i64)]| {
+            Box::pin(sessions::find_all(readers, asked))
+        });
+        let stories = SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, Uuid)]| {
+            Box::pin(story::find_all(readers, asked))
+        });
         let group = Group::start(writer.clone());
         let queue = QueueBound::default();
         let submissions = Gathering::new(group.clone(), move |write, all: &[NewRequest]| {
@@ -164,7 +172,23 @@ impl Store {
             Box::pin(async move { submissions::submit_all(write, &queue, all).await })
         });
         let takes = Gathering::new(group.clone(), |write, all: &[Vec<Take>]| Box::pin(buckets::take_all(write, all)));
-        Ok(Self { readers, writer, group, submissions, takes, log_holds_erased: Arc::new(AtomicBool::new(true)) })
+        let attempts =
+            Gathering::new(group.clone(), |write, all: &[NewAttempt]| Box::pin(attempts::begin_all(write, all)));
+        let settlements =
+            Gathering::new(group.clone(), |write, all: &[Settlement]| Box::pin(attempts::settle_all(write, all)));
+        let log_holds_erased = Arc::new(AtomicBool::new(true));
+        Ok(Self {
+            readers,
+            writer,
+            sessions,
+            stories,
+            group,
+            submissions,
+            takes,
+            attempts,
+            settlements,
+            log_holds_erased,
+        })
     }
 
     /// The same store over a few read connections of its own, for what strangers ask: however much that is, nobody else
@@ -206,7 +230,7 @@ impl Store {
     }
 
     async fn write(&self) -> Result<Write, StoreError> {
-        Ok(begin(&self.writer, "BEGIN IMMEDIATE").await?)
+        Ok(self.writer.begin("BEGIN IMMEDIATE").await?)
     }
 
     /// A statement in a transaction of its own.
@@ -215,35 +239,6 @@ impl Store {
         let result = write.execute(statement).await?;
         write.commit().await?;
         Ok(result)
-    }
-}
-
-/// Begins the writer's transaction by `statement`, as soon as nobody else writes.
-async fn begin(writer: &SqlitePool, statement: &'static str) -> Result<Write, sqlx::Error> {
-    let started = Instant::now();
-    loop {
-        match begin_now(writer, statement).await {
-            Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(BUSY_POLL).await,
-            begun => return begun,
-        }
-    }
-}
-
-/// `SQLITE_BUSY`, whatever its extended code says besides.
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code);
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xFF == 5)
-}
-
-/// SQLite ends a transaction by itself where the disk is full or fails; sqlx still counts it, and would refuse every later
-/// one on that connection. Such a connection is replaced.
-async fn begin_now(writer: &SqlitePool, statement: &'static str) -> Result<Write, sqlx::Error> {
-    match writer.begin_with(statement).await {
-        Err(sqlx::Error::InvalidSavePointStatement) => {
-            writer.acquire().await?.close().await?;
-            writer.begin_with(statement).await
-        }
-        begun => begun,
     }
 }
 
@@ -279,8 +274,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("otp.db");
         let store = Store::open(&path).await.unwrap();
+        store.ping().await.unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
-        assert_eq!(files.len(), 3, "the file, its log and the log's index");
+        assert_eq!(files.len(), 5, "the file, its log, the log's index, and two for the turns");
         for file in files {
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
         }

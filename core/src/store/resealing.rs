@@ -165,7 +165,7 @@ mod tests {
     impl Store {
         pub(crate) async fn overwrite_seed(&self, account: Uuid, sealed: &[u8]) {
             let update = sqlx::query("UPDATE accounts SET seed_sealed = ? WHERE id = ?").bind(sealed).bind(account);
-            update.execute(&self.writer).await.unwrap();
+            update.execute(self.writer.pool()).await.unwrap();
         }
     }
 

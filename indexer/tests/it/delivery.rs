@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use indexer::tail::Step;
 use otp_core::{
     clock::now_ms,
-    store::{Attempt, MinedAt},
+    store::{Attempt, MinedAt, NewAttempt, Settlement},
 };
 use serde_json::Value;
 
@@ -286,9 +286,12 @@ async fn a_locked_requests_code_is_not_sent() {
     let mined = MinedAt { tx_hash: call.transactions[0].hash, block_number: 1, block_hash: B256::ZERO };
     world.store.mark_mined(world.lease, call.id, &mined, Some(3)).await.unwrap();
     for _ in 0..3 {
-        let attempt = world.store.begin_attempt(person.account_id, requests[0], now_ms()).await.unwrap();
+        let (account_id, request_id) = (person.account_id, requests[0]);
+        let new = NewAttempt { account_id, request_id, takes: Vec::new(), now_ms: now_ms() };
+        let (attempt, _) = world.store.begin_attempt(new).await.unwrap();
         let Attempt::Counted { guess, .. } = attempt else { panic!("{attempt:?}") };
-        world.store.settle_attempt(requests[0], guess, false, now_ms()).await.unwrap();
+        let settlement = Settlement { request_id, guess, right: false, now_ms: now_ms() };
+        world.store.settle_attempt(settlement).await.unwrap();
     }
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(1)).await;

@@ -32,6 +32,18 @@ impl Turns {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", detail).retry_after(1)
         })
     }
+
+    /// The turn, where nobody has it and nobody waits for it.
+    pub(super) fn take_now(&self, id: Uuid) -> Option<MutexGuard<'_, ()>> {
+        let [.., shard] = *id.as_bytes();
+        self.0[usize::from(shard)].try_lock().ok()
+    }
+}
+
+/// No digits of this account are evaluated any more.
+pub(super) fn account_locked() -> Problem {
+    let detail = "too many wrong digits in a row: this account evaluates none until its operator unlocks it";
+    Problem::new(StatusCode::LOCKED, "account-locked", "Account locked", detail)
 }
 
 impl App {
@@ -39,8 +51,7 @@ impl App {
     pub(super) async fn turn(&self, account_id: Uuid) -> Result<MutexGuard<'_, ()>, Problem> {
         let turn = self.turns.take(account_id).await?;
         if self.store.is_account_locked(account_id).await? {
-            let detail = "too many wrong digits in a row: this account evaluates none until its operator unlocks it";
-            return Err(Problem::new(StatusCode::LOCKED, "account-locked", "Account locked", detail));
+            return Err(account_locked());
         }
         Ok(turn)
     }

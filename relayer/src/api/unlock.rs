@@ -1,6 +1,8 @@
 //! Unlocking: six digits for the full code. Only the session that asked for the code can, and every attempt is counted
 //! and on the disk before it is compared (protocol.md §7.2).
 
+use std::net::IpAddr;
+
 use alloy::{
     primitives::{B256, Bytes, aliases::U40},
     sol_types::SolCall,
@@ -8,15 +10,16 @@ use alloy::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use otp_core::{
     clock::{now_ms, rfc3339_s},
-    code::{Code, Seed},
+    code::{Code, Digits, Seed},
     contract::{IOtpVerifier, OtpVerifier},
     http::{Body, Problem, answer},
     id::{self, Slot},
     merkle::Tree,
     seal::SealError,
-    store::{Attempt, Issuance, Issued, Status, Story},
+    store::{Attempt, Issuance, Issued, NewAttempt, Settlement, Status, Story},
 };
 use serde_json::json;
+use tokio::sync::MutexGuard;
 use uuid::Uuid;
 
 use super::openapi::shapes;
@@ -26,7 +29,9 @@ use super::{
     contacts::{too_many, wrong_digits},
     paths::Id,
     session::Session,
+    turns::account_locked,
 };
+use crate::limits;
 
 /// `POST /v1/otps/{id}/unlock`
 #[utoipa::path(post, path = "/v1/otps/{id}/unlock", tag = "otps", summary = "The full code, for its digits",
@@ -48,33 +53,71 @@ pub(super) async fn unlock(
     Id(id): Id,
     Body(body): Body<DigitsBody>,
 ) -> Result<Response, Problem> {
-    app.limits.unlock(&app.store, ip).await?;
-    let given = body.parse()?;
-    // Asked before the turn too, so that nobody but the owner can make others wait.
-    if !app.store.is_request_of(session.id, id).await? {
-        return Err(Problem::not_found());
+    match ready(&app, &session, id, body).await {
+        Ok(ready) => compare(&app, &session, ip, ready).await,
+        // An attempt takes from the limit as it is counted; what gets no further takes as much.
+        Err(problem) => {
+            app.limits.unlock(&app.store, ip).await?;
+            Err(problem)
+        }
     }
-    let _turn = app.turn(session.account_id).await?;
-    let story = own_story(&app, &session, id).await?;
+}
+
+/// All that is there before digits are compared.
+struct Ready<'a> {
+    given: Digits,
+    story: Story,
+    issued: Issued,
+    code: Code,
+    ticket: IOtpVerifier::Ticket,
+    _turn: MutexGuard<'a, ()>,
+}
+
+async fn ready<'a>(app: &'a App, session: &Session, id: Uuid, body: DigitsBody) -> Result<Ready<'a>, Problem> {
+    let given = body.parse()?;
+    // Asked before the turn, so that nobody but the owner can make others wait.
+    let mut story = own_story(app, session, id).await?;
+    let turn = match app.turns.take_now(session.account_id) {
+        Some(turn) => turn,
+        None => {
+            let turn = app.turn(session.account_id).await?;
+            story = own_story(app, session, id).await?;
+            turn
+        }
+    };
+    if story.is_account_locked {
+        return Err(account_locked());
+    }
     let (issuance, issued) = unlockable(&story, app.chain_time_s())?;
-    let code = derive(&app, &session, &story, issuance).await?;
-    let ticket = ticket(&app, &story, issuance).await?;
-    match app.store.begin_attempt(session.account_id, id, now_ms()).await? {
+    let code = derive(app, session, &story, issuance).await?;
+    let ticket = ticket(app, &story, issuance).await?;
+    let issued = issued.clone();
+    Ok(Ready { given, story, issued, code, ticket, _turn: turn })
+}
+
+async fn compare(app: &App, session: &Session, ip: Option<IpAddr>, ready: Ready<'_>) -> Result<Response, Problem> {
+    let Ready { given, story, issued, code, ticket, _turn } = ready;
+    let (account_id, request_id) = (session.account_id, story.id);
+    let new = NewAttempt { account_id, request_id, takes: app.limits.for_unlock(ip), now_ms: now_ms() };
+    let (attempt, taken) = app.store.begin_attempt(new).await?;
+    limits::answered(taken)?;
+    match attempt {
         Attempt::Locked => Err(locked()),
         Attempt::LimitUnknown => {
             let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
             Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1))
         }
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
+        Attempt::Limited => Err(Problem::internal(&"a limit refused an attempt and its buckets are not empty")),
         Attempt::Counted { guess, attempts_left } => {
             let right = code.digits().matches(&given);
             app.limits.observe(ip, right);
-            app.store.settle_attempt(id, guess, right, now_ms()).await?;
-            tracing::info!(otp_id = %id, right, attempts_left, "digits compared");
+            app.store.settle_attempt(Settlement { request_id, guess, right, now_ms: now_ms() }).await?;
+            tracing::info!(otp_id = %request_id, right, attempts_left, "digits compared");
             if right {
-                unlocked(&app, &story, issued, &code, ticket)
+                unlocked(app, &story, &issued, &code, ticket)
             } else {
-                app.tell_if_locked(session.account_id).await?;
+                app.tell_if_locked(account_id).await?;
                 Err(wrong_digits(attempts_left.into()))
             }
         }

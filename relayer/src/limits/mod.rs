@@ -132,7 +132,15 @@ impl Limits {
     /// # Errors
     /// 429.
     pub async fn unlock(&self, store: &Store, ip: Option<IpAddr>) -> Result<(), Problem> {
-        self.take(store, self.of_ip("unlock", self.config.unlocks_per_ip, ip)).await
+        self.take(store, self.for_unlock(ip)).await
+    }
+
+    /// What [`Limits::unlock`] takes, for an attempt that takes it as it is counted; its answer goes to [`answered`].
+    #[must_use]
+    pub fn for_unlock(&self, ip: Option<IpAddr>) -> Vec<Take> {
+        let takes = self.of_ip("unlock", self.config.unlocks_per_ip, ip);
+        note_policy(&takes);
+        takes
     }
 
     /// Lets a message for confirmation be asked for.
@@ -157,16 +165,7 @@ impl Limits {
             return Ok(());
         }
         note_policy(&takes);
-        match store.take(takes).await? {
-            Taken::All(levels) => {
-                note(&levels);
-                Ok(())
-            }
-            Taken::Refused { scope, retry_after_s, levels } => {
-                note(&levels);
-                Err(refused(scope, retry_after_s))
-            }
-        }
+        answered(store.take(takes).await?)
     }
 
     fn of_ip(&self, what: &str, limit: Limit, ip: Option<IpAddr>) -> Vec<Take> {
@@ -188,6 +187,23 @@ impl Limits {
         let lengths = parts.iter().flat_map(|part| u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         let text: Vec<u8> = lengths.chain(parts.concat()).collect();
         self.keyring.tag("limits", &text).first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// Notes what the buckets hold that were asked.
+///
+/// # Errors
+/// 429 where one of them is empty.
+pub fn answered(taken: Taken) -> Result<(), Problem> {
+    match taken {
+        Taken::All(levels) => {
+            note(&levels);
+            Ok(())
+        }
+        Taken::Refused { scope, retry_after_s, levels } => {
+            note(&levels);
+            Err(refused(scope, retry_after_s))
+        }
     }
 }
 

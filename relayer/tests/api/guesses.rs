@@ -1,16 +1,19 @@
 //! How many wrong digits are evaluated: by the contract's policy for a request, by the hour and in a row for an account.
 
+use std::collections::HashSet;
+
 use alloy::{
     primitives::{Address, Bytes},
     providers::{Provider, ext::AnvilApi},
     rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
+use futures_util::future::join_all;
 use otp_core::{
     clock::now_ms,
     contract::{IOtpVerifier::Policy, OtpVerifier},
     id::Purpose,
-    store::{Attempt, MOST_WRONG_IN_A_ROW},
+    store::{Attempt, MOST_WRONG_IN_A_ROW, NewAttempt, Settlement},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -137,6 +140,53 @@ async fn before_the_batcher_saw_the_block_no_more_is_evaluated_than_every_policy
     assert_eq!(app.unlock(&person, guessed, &digits).await.told(), (423, "locked"), "the policy allowed one");
 }
 
+/// Counts an attempt that no limit is asked about.
+async fn begin(app: &TestApp, account_id: Uuid, request_id: Uuid, now_ms: i64) -> Attempt {
+    app.store.begin_attempt(NewAttempt { account_id, request_id, takes: Vec::new(), now_ms }).await.unwrap().0
+}
+
+#[tokio::test]
+async fn attempts_that_come_together_are_counted_as_if_one_came_after_another() {
+    let app = TestApp::new().await;
+    let mut requests = Vec::new();
+    for _ in 0..3 {
+        let (person, contact) = app.person().await;
+        requests.push((person.account, app.accepted(&person, contact).await));
+    }
+    app.issue().await;
+    let all = (0..9).map(|n| {
+        let (account, request) = requests[n % 3];
+        begin(&app, account, request, now_ms())
+    });
+    let mut counted = vec![Vec::new(); 3];
+    for (n, attempt) in join_all(all).await.into_iter().enumerate() {
+        let Attempt::Counted { guess, attempts_left } = attempt else { panic!("attempt {n}: {attempt:?}") };
+        counted[n % 3].push((guess, attempts_left));
+    }
+    let guesses: HashSet<_> = counted.iter().flatten().map(|(guess, _)| format!("{guess:?}")).collect();
+    assert_eq!(guesses.len(), 9, "each is a guess of its own");
+    let mut settling = Vec::new();
+    // So many of each request's three were right.
+    for ((counted, (_, request_id)), rights) in counted.iter().zip(&requests).zip([1, 2, 0]) {
+        assert_eq!(counted.iter().map(|(_, left)| *left).collect::<Vec<_>>(), [2, 1, 0]);
+        for (n, (guess, _)) in counted.iter().enumerate() {
+            let settlement = Settlement { request_id: *request_id, guess: *guess, right: n < rights, now_ms: now_ms() };
+            settling.push(app.store.settle_attempt(settlement));
+        }
+    }
+    for settled in join_all(settling).await {
+        settled.unwrap();
+    }
+    for ((account, request), left) in requests.into_iter().zip([Some(0), Some(1), None]) {
+        let story = app.store.story(account, request).await.unwrap().unwrap();
+        assert_eq!((story.unlocked_at_ms.is_some(), story.locked_at_ms.is_some()), (left.is_some(), left.is_none()));
+        match begin(&app, account, request, now_ms()).await {
+            Attempt::Counted { attempts_left, .. } => assert_eq!(Some(attempts_left), left),
+            attempt => assert_eq!((attempt, left), (Attempt::Locked, None)),
+        }
+    }
+}
+
 /// Takes wrong guesses at issued requests, an hour apart as far as the budget sees, and asks for new codes in between.
 async fn guess_wrong(app: &TestApp, person: &Person, contact: Uuid, times: i64, begin_ms: i64) {
     let mut otps = Vec::new();
@@ -147,9 +197,10 @@ async fn guess_wrong(app: &TestApp, person: &Person, contact: Uuid, times: i64, 
     for n in 0..times {
         let otp = otps[usize::try_from(n / 3).unwrap()];
         let at_ms = begin_ms + n * (HOUR_MS + 1);
-        let attempt = app.store.begin_attempt(person.account, otp, at_ms).await.unwrap();
+        let attempt = begin(app, person.account, otp, at_ms).await;
         let Attempt::Counted { guess, .. } = attempt else { panic!("guess {n}: {attempt:?}") };
-        app.store.settle_attempt(otp, guess, false, at_ms).await.unwrap();
+        let settlement = Settlement { request_id: otp, guess, right: false, now_ms: at_ms };
+        app.store.settle_attempt(settlement).await.unwrap();
     }
 }
 
@@ -182,7 +233,7 @@ async fn a_hundred_wrong_in_a_row_lock_an_account_until_its_operator_unlocks_it(
     }
     // Nor does any time that passes, or a second process that never looked.
     let year_ms = later_ms + 8_766 * HOUR_MS;
-    let attempt = app.store.begin_attempt(person.account, otp, year_ms).await.unwrap();
+    let attempt = begin(&app, person.account, otp, year_ms).await;
     assert!(matches!(attempt, Attempt::TooMany { .. }), "{attempt:?}");
     let (stranger, contact) = app.person().await;
     let other = app.accepted(&stranger, contact).await;
@@ -208,7 +259,7 @@ async fn a_clock_that_is_set_back_or_ahead_gives_no_more_guesses_than_the_budget
     app.issue().await;
     let now_ms = now_ms();
     let guess = async |n: usize, at_ms: i64| {
-        let attempt = app.store.begin_attempt(person.account, otps[n / 3], at_ms).await.unwrap();
+        let attempt = begin(&app, person.account, otps[n / 3], at_ms).await;
         matches!(attempt, Attempt::Counted { .. })
     };
     for n in 0..10 {

@@ -2,7 +2,11 @@
 
 use alloy::{primitives::Bytes, providers::ext::AnvilApi, sol_types::SolCall};
 use futures_util::future::join_all;
-use otp_core::{clock::now_ms, contract::OtpVerifier, store::Attempt};
+use otp_core::{
+    clock::now_ms,
+    contract::OtpVerifier,
+    store::{Attempt, NewAttempt},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -238,7 +242,8 @@ async fn attempts_that_a_crash_cut_off_count_as_wrong() {
     let app = TestApp::new().await;
     let (person, otp, digits) = issued(&app).await;
     for _ in 0..3 {
-        let attempt = app.store.begin_attempt(person.account, otp, now_ms()).await.unwrap();
+        let new = NewAttempt { account_id: person.account, request_id: otp, takes: Vec::new(), now_ms: now_ms() };
+        let (attempt, _) = app.store.begin_attempt(new).await.unwrap();
         assert!(matches!(attempt, Attempt::Counted { .. }));
     }
     assert_eq!(app.unlock(&person, otp, &digits).await.told(), (423, "locked"));

@@ -2,7 +2,6 @@
 
 use alloy::primitives::{Address, B256};
 use std::collections::HashMap;
-use uuid::Uuid;
 
 use super::{
     Lease, MinedAt, NewBatch, NewCall, NewContents, OpenCall, SignedTransaction,
@@ -11,8 +10,27 @@ use super::{
 use crate::{
     clock::now_ms,
     failpoint,
-    store::{Store, StoreError, Write, column, switches},
+    store::{
+        Store, StoreError, Write,
+        column::{self, json},
+        switches,
+    },
 };
+
+/// The signed forms of a sender's calls that are in no block. SQLite takes the index of open calls only where its own
+/// condition stands as it was written.
+pub(in crate::store) const UNMINED: &str = "
+    SELECT t.call_id, t.hash, t.raw, t.max_fee_per_gas_wei, t.max_priority_fee_per_gas_wei, t.signed_at_ms
+    FROM calls c JOIN transactions t ON t.call_id = c.id
+    WHERE c.sender = ? AND c.state NOT IN ('final', 'dead') AND c.state IN ('signed', 'late') ORDER BY t.rowid";
+/// Takes the requests in the JSON array ?1, `[request, id]` each, out of the queue.
+pub(in crate::store) const BATCH: &str = "
+    UPDATE requests SET state = 'batched', claimed_by = NULL, claimed_at_ms = NULL
+    WHERE state = 'queued' AND id IN (SELECT unhex(value ->> 0) FROM json_each(?1))";
+/// Numbers them from ?3 on, as codes of batch ?2.
+const NUMBER: &str = "
+    INSERT INTO issuances (on_chain_id, request_id, batch_id, serial)
+    SELECT unhex(value ->> 1), unhex(value ->> 0), ?2, ?3 + key FROM json_each(?1)";
 
 impl Store {
     /// Stores a batch, its numbers, its nonce and its signed bytes, and takes its requests out of the queue. Returns
@@ -29,10 +47,8 @@ impl Store {
         let call_id = insert_call(&mut tx, lease, "batch", batch.nonce, Some(batch.deadline)).await?;
         insert_batch(&mut tx, lease.sender, call_id, batch).await?;
         insert_transaction(&mut tx, call_id, &batch.transaction).await?;
-        for (serial, (request_id, on_chain_id)) in (batch.first..).zip(batch.codes) {
-            if !number(&mut tx, call_id, *request_id, *on_chain_id, serial).await? {
-                return Ok(None);
-            }
+        if !number(&mut tx, call_id, batch).await? {
+            return Ok(None);
         }
         failpoint::hit("batch-half-stored");
         tx.commit().await?;
@@ -54,13 +70,10 @@ impl Store {
         insert_transaction(&mut tx, call_id, &call.transaction).await?;
         match call.contents {
             NewContents::Revocation(ids) => {
-                for id in ids {
-                    sqlx::query("INSERT INTO revoked_codes (call_id, on_chain_id) VALUES (?, ?)")
-                        .bind(call_id)
-                        .bind(id.as_slice())
-                        .execute(&mut *tx)
-                        .await?;
-                }
+                let ids = json(&ids.iter().map(hex::encode).collect::<Vec<_>>())?;
+                let insert =
+                    "INSERT INTO revoked_codes (call_id, on_chain_id) SELECT ?, unhex(value) FROM json_each(?)";
+                sqlx::query(insert).bind(call_id).bind(ids).execute(&mut *tx).await?;
             }
             NewContents::Verification(request_id) => {
                 sqlx::query("INSERT INTO verifications (call_id, request_id) VALUES (?, ?)")
@@ -108,14 +121,7 @@ impl Store {
         .bind(sender.as_slice())
         .fetch_all(&mut *read)
         .await?;
-        let signed: Vec<TransactionRow> = sqlx::query_as(
-            "SELECT t.call_id, t.hash, t.raw, t.max_fee_per_gas_wei, t.max_priority_fee_per_gas_wei, t.signed_at_ms
-             FROM calls c JOIN transactions t ON t.call_id = c.id
-             WHERE c.sender = ? AND c.state IN ('signed', 'late') ORDER BY t.rowid",
-        )
-        .bind(sender.as_slice())
-        .fetch_all(&mut *read)
-        .await?;
+        let signed: Vec<TransactionRow> = sqlx::query_as(UNMINED).bind(sender.as_slice()).fetch_all(&mut *read).await?;
         let mut forms: HashMap<i64, Vec<SignedTransaction>> = HashMap::new();
         for row in signed {
             forms.entry(row.call_id).or_default().push(row.read()?);
@@ -242,30 +248,15 @@ async fn insert_batch(tx: &mut Write, issuer: Address, call_id: i64, batch: &New
     Ok(())
 }
 
-/// Gives a waiting request its number; `false` where it no longer waits.
-async fn number(
-    tx: &mut Write,
-    batch_id: i64,
-    request_id: Uuid,
-    on_chain_id: B256,
-    serial: u64,
-) -> Result<bool, StoreError> {
-    let taken = sqlx::query(
-        "UPDATE requests SET state = 'batched', claimed_by = NULL, claimed_at_ms = NULL WHERE id = ? AND state = 'queued'",
-    )
-    .bind(request_id)
-    .execute(&mut **tx)
-    .await?;
-    if taken.rows_affected() != 1 {
+/// Gives the batch's requests their numbers; `false` where one of them no longer waits.
+async fn number(tx: &mut Write, batch_id: i64, batch: &NewBatch<'_>) -> Result<bool, StoreError> {
+    let rows = batch.codes.iter().map(|(request, id)| (hex::encode(request), hex::encode(id))).collect::<Vec<_>>();
+    let rows = json(&rows)?;
+    let taken = sqlx::query(BATCH).bind(&rows).execute(&mut **tx).await?;
+    if usize::try_from(taken.rows_affected()).ok() != Some(batch.codes.len()) {
         return Ok(false);
     }
-    sqlx::query("INSERT INTO issuances (on_chain_id, request_id, batch_id, serial) VALUES (?, ?, ?, ?)")
-        .bind(on_chain_id.as_slice())
-        .bind(request_id)
-        .bind(batch_id)
-        .bind(column::signed(serial))
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(NUMBER).bind(rows).bind(batch_id).bind(column::signed(batch.first)).execute(&mut **tx).await?;
     Ok(true)
 }
 

@@ -4,7 +4,7 @@
 //! its signed bytes are stored in one transaction, before anything is sent; every write carries the holder's fence and is
 //! refused once another process has taken the key. All kinds of calls share one sequence of nonces per sender.
 
-mod calls;
+pub(in crate::store) mod calls;
 mod outcome;
 mod revocations;
 mod rows;
@@ -17,11 +17,17 @@ use alloy::primitives::Address;
 
 use self::rows::QueuedRow;
 pub use self::{revocations::*, types::*, verifications::*};
-use super::{Store, StoreError, Write, column, switches};
+use super::{
+    Store, StoreError, Write,
+    column::{self, json},
+    switches,
+};
 use crate::{clock::now_ms, id::Purpose};
 
 /// How long a claim on queued requests holds, in milliseconds: far longer than signing takes.
 const CLAIM_MS: i64 = 30_000;
+pub(super) const CLAIM: &str = "
+    UPDATE requests SET claimed_by = ?1, claimed_at_ms = ?2 WHERE id IN (SELECT unhex(value) FROM json_each(?3))";
 
 impl Store {
     /// Takes a sender's key: all earlier leases on it are void from here on.
@@ -148,14 +154,8 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let requests = rows.into_iter().map(QueuedRow::read).collect::<Result<Vec<_>, _>>()?;
-        for request in &requests {
-            sqlx::query("UPDATE requests SET claimed_by = ?, claimed_at_ms = ? WHERE id = ?")
-                .bind(lease.sender.as_slice())
-                .bind(now)
-                .bind(request.id)
-                .execute(&mut *tx)
-                .await?;
-        }
+        let ids = json(&requests.iter().map(|request| hex::encode(request.id)).collect::<Vec<_>>())?;
+        sqlx::query(CLAIM).bind(lease.sender.as_slice()).bind(now).bind(ids).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(requests)
     }

@@ -29,11 +29,11 @@ async fn a_database_that_is_full_or_read_only_stores_a_call_with_its_nonce_or_ne
         ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"),
         ("PRAGMA query_only = 1", "PRAGMA query_only = 0"),
     ]) {
-        sqlx::query(broken).execute(&store.writer).await.unwrap();
+        sqlx::query(broken).execute(store.writer.pool()).await.unwrap();
         assert!(store.commit_call(lease, &call(nonce)).await.is_err(), "{broken}");
         assert_eq!(store.next_nonce(sender).await.unwrap(), nonce, "{broken}: the nonce is free");
         assert_eq!(store.open_calls(sender).await.unwrap().len() as u64, nonce, "{broken}");
-        sqlx::query(mended).execute(&store.writer).await.unwrap();
+        sqlx::query(mended).execute(store.writer.pool()).await.unwrap();
         store.commit_call(lease, &call(nonce)).await.unwrap();
         assert_eq!(store.next_nonce(sender).await.unwrap(), nonce + 1);
     }

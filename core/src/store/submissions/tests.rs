@@ -37,7 +37,7 @@ impl World {
         )
         .bind(contact_id)
         .bind(account_id)
-        .execute(&self.store.writer)
+        .execute(self.store.writer.pool())
         .await
         .unwrap();
         NewRequest {

@@ -1,0 +1,209 @@
+//! Turns at writing, among all processes on one store.
+//!
+//! SQLite tells nobody that its write lock is free: whoever waits looks again every so often, and a process that writes
+//! again and again takes the lock back between two looks. So each asks for its turn first, by `flock(2)` on two empty
+//! files: it waits for the second one while it holds the first, so whoever comes back finds the first one taken and stands behind.
+//!
+//! This is order, not safety: what is written is safe by SQLite's own lock, and where a turn cannot be had in time, or
+//! the files cannot be, one goes on without.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, oneshot},
+    time::timeout,
+};
+
+/// Asks for turns on one store; cheap to clone, and one of its clones has a turn at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Turns {
+    path: Arc<Path>,
+    files: Arc<Mutex<Option<Files>>>,
+}
+
+/// The turn; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(OwnedMutexGuard<Option<Files>>);
+
+#[derive(Debug)]
+struct Files {
+    /// Held by whoever comes next, while it waits.
+    next: File,
+    /// Held by whoever writes.
+    now: File,
+}
+
+impl Turns {
+    /// Turns on the store in the file at `path`.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.into(), files: Arc::default() }
+    }
+
+    /// Waits for the turn, for `longest` at most.
+    pub(super) async fn take(&self, longest: Duration) -> Turn {
+        let mut turn = Arc::clone(&self.files).lock_owned().await;
+        // They leave the guard while they are waited for: whoever stops waiting has them closed, which unlocks them.
+        let files = turn.take().map_or_else(|| Files::open(&self.path), Ok);
+        *turn = match files.and_then(Files::try_lock) {
+            Ok(Tried::Locked(files)) => Some(files),
+            Ok(Tried::Taken(files)) => files.wait(longest).await,
+            Err(error) => {
+                tracing::warn!(%error, "no turns at writing: the files for them cannot be used");
+                None
+            }
+        };
+        Turn(turn)
+    }
+
+    /// Closes the files, once nobody of this process has the turn.
+    pub(super) async fn close(&self) {
+        *self.files.lock().await = None;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // What cannot be unlocked is closed.
+        if self.0.as_ref().is_some_and(|files| files.now.unlock().is_err()) {
+            *self.0 = None;
+        }
+    }
+}
+
+enum Tried {
+    Locked(Files),
+    /// Somebody else writes, or is next.
+    Taken(Files),
+}
+
+impl Files {
+    fn open(store: &Path) -> io::Result<Self> {
+        let open = |suffix| {
+            let mut path = store.as_os_str().to_owned();
+            path.push(suffix);
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(PathBuf::from(path))
+        };
+        Ok(Self { next: open("-next")?, now: open("-turn")? })
+    }
+
+    fn try_lock(self) -> io::Result<Tried> {
+        if !is_locked(self.next.try_lock())? {
+            return Ok(Tried::Taken(self));
+        }
+        let has_turn = is_locked(self.now.try_lock())?;
+        self.next.unlock()?;
+        Ok(if has_turn { Tried::Locked(self) } else { Tried::Taken(self) })
+    }
+
+    /// Waits in a thread of its own, which nobody waits for when the process ends.
+    async fn wait(self, longest: Duration) -> Option<Self> {
+        let (tell, told) = oneshot::channel();
+        let waiting = move || {
+            let locked = self.next.lock().and_then(|()| self.now.lock()).and_then(|()| self.next.unlock());
+            // Where nobody waits any more, the files are dropped here.
+            let _ = tell.send(locked.map(|()| self));
+        };
+        let started = thread::Builder::new().name("otp-turn".to_owned()).spawn(waiting);
+        if let Err(error) = started {
+            tracing::warn!(%error, "no turn at writing: no thread to wait in");
+            return None;
+        }
+        match timeout(longest, told).await {
+            Ok(Ok(Ok(files))) => Some(files),
+            _ => None,
+        }
+    }
+}
+
+fn is_locked(tried: Result<(), TryLockError>) -> io::Result<bool> {
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::PoisonError;
+
+    const LONG: Duration = Duration::from_secs(10);
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn is_anybody_next(store: &Path) -> bool {
+        let files = Files::open(store).unwrap();
+        matches!(files.next.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_stands_behind_whoever_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let (one, other) = (Turns::new(&path), Turns::new(&path));
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let note = |who: &'static str| order.lock().unwrap_or_else(PoisonError::into_inner).push(who);
+        let first = one.take(LONG).await;
+        let waiting = async {
+            let turn = other.take(LONG).await;
+            note("other");
+            tokio::time::sleep(SHORT).await;
+            drop(turn);
+        };
+        let coming_back = async {
+            while !is_anybody_next(&path) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            drop(first);
+            let turn = one.take(LONG).await;
+            note("one");
+            drop(turn);
+        };
+        tokio::join!(waiting, coming_back);
+        assert_eq!(*order.lock().unwrap(), ["other", "one"]);
+    }
+
+    #[tokio::test]
+    async fn without_a_turn_in_time_one_goes_on_and_has_one_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let (one, other) = (Turns::new(&path), Turns::new(&path));
+        let held = one.take(LONG).await;
+        assert!(other.take(SHORT).await.0.is_none());
+        drop(held);
+        let held = other.take(LONG).await;
+        assert!(held.0.is_some());
+        assert!(one.take(SHORT).await.0.is_none(), "it is the other's");
+        drop(held);
+        assert!(one.take(LONG).await.0.is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let (one, other, third) = (Turns::new(&path), Turns::new(&path), Turns::new(&path));
+        let held = one.take(LONG).await;
+        assert!(timeout(SHORT, other.take(LONG)).await.is_err());
+        drop(held);
+        assert!(third.take(LONG).await.0.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_store_whose_turns_cannot_be_had_is_written_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        std::fs::create_dir(folder.path().join("otp.db-turn")).unwrap();
+        let store = crate::store::Store::open(&path).await.unwrap();
+        store.ping().await.unwrap();
+        store.close().await;
+    }
+}
