@@ -9,6 +9,7 @@ mod attempts;
 mod buckets;
 mod chain;
 mod changes;
+mod checkpoint;
 mod claims;
 mod column;
 mod contacts;

@@ -22,7 +22,8 @@ const LONGEST_ROW: i64 = 16;
 
 /// [`Standing`] of each request in the JSON array ?1 ([`asked`]), where of an account's requests that wait ?2 are counted
 /// at most, and ?3 of the contact's are looked at. A switch is told before a block, the widest first. An index is named, since
-/// SQLite takes one over all that the account ever asked for instead.
+/// SQLite takes one over all that the account ever asked for instead. A limit that is a parameter by itself would have the
+/// statement prepared anew each time it is bound.
 const STANDING: &str = "
     WITH asked AS MATERIALIZED (
         SELECT key AS n, unhex(value ->> 0) AS account, value ->> 1 AS idempotency_key, value ->> 2 AS reference,
@@ -45,11 +46,11 @@ const STANDING: &str = "
                ORDER BY rank, scope LIMIT 1)) AS barred,
            (SELECT count(*) FROM (
                SELECT 1 FROM requests INDEXED BY requests_waiting WHERE state = 'queued' AND account_id = asked.account
-               LIMIT ?2)) AS queued,
+               LIMIT 0 + ?2)) AS queued,
            (SELECT json_group_array(json_array(created_at_ms, unlocked_at_ms)) FROM (
                SELECT created_at_ms, unlocked_at_ms FROM requests
                WHERE contact_id = asked.contact AND created_at_ms <= asked.now_ms AND state <> 'failed'
-               ORDER BY created_at_ms DESC LIMIT ?3)) AS made
+               ORDER BY created_at_ms DESC LIMIT 0 + ?3)) AS made
     FROM asked ORDER BY n";
 
 /// The limits of a request.

@@ -144,7 +144,7 @@ impl Store {
              WHERE r.state = 'queued' AND r.purpose = ?1 AND a.erased_at_ms IS NULL
                    AND (r.claimed_by IS NULL OR r.claimed_by = ?2
                    OR r.claimed_at_ms NOT BETWEEN ?3 AND ?4)
-             ORDER BY r.id LIMIT ?5",
+             ORDER BY r.id LIMIT 0 + ?5",
         )
         .bind(purpose.bytes32().as_slice())
         .bind(lease.sender.as_slice())
