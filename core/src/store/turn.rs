@@ -31,7 +31,7 @@ pub(super) struct Turns {
 
 /// The turn; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(OwnedMutexGuard<Option<Files>>);
+pub(super) struct Turn(Option<OwnedMutexGuard<Option<Files>>>);
 
 #[derive(Debug)]
 struct Files {
@@ -47,9 +47,9 @@ impl Turns {
         Self { path: path.into(), files: Arc::default() }
     }
 
-    /// Waits for the turn, for `longest` at most.
+    /// Waits for the turn, in this process and then among all of them, for `longest` at most each.
     pub(super) async fn take(&self, longest: Duration) -> Turn {
-        let mut turn = Arc::clone(&self.files).lock_owned().await;
+        let Ok(mut turn) = timeout(longest, Arc::clone(&self.files).lock_owned()).await else { return Turn(None) };
         // They leave the guard while they are waited for: whoever stops waiting has them closed, which unlocks them.
         let files = turn.take().map_or_else(|| Files::open(&self.path), Ok);
         *turn = match files.and_then(Files::try_lock) {
@@ -60,7 +60,7 @@ impl Turns {
                 None
             }
         };
-        Turn(turn)
+        Turn(Some(turn))
     }
 
     /// Closes the files, once nobody of this process has the turn.
@@ -71,9 +71,10 @@ impl Turns {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        let Some(files) = &mut self.0 else { return };
         // What cannot be unlocked is closed.
-        if self.0.as_ref().is_some_and(|files| files.now.unlock().is_err()) {
-            *self.0 = None;
+        if files.as_ref().is_some_and(|files| files.now.unlock().is_err()) {
+            **files = None;
         }
     }
 }
@@ -136,6 +137,12 @@ mod tests {
     use super::*;
     use std::sync::PoisonError;
 
+    impl Turn {
+        fn is_held(&self) -> bool {
+            self.0.as_ref().is_some_and(|files| files.is_some())
+        }
+    }
+
     const LONG: Duration = Duration::from_secs(10);
     const SHORT: Duration = Duration::from_millis(50);
 
@@ -177,13 +184,14 @@ mod tests {
         let path = folder.path().join("otp.db");
         let (one, other) = (Turns::new(&path), Turns::new(&path));
         let held = one.take(LONG).await;
-        assert!(other.take(SHORT).await.0.is_none());
+        assert!(!other.take(SHORT).await.is_held());
+        assert!(!one.take(SHORT).await.is_held(), "nor in the same process");
         drop(held);
         let held = other.take(LONG).await;
-        assert!(held.0.is_some());
-        assert!(one.take(SHORT).await.0.is_none(), "it is the other's");
+        assert!(held.is_held());
+        assert!(!one.take(SHORT).await.is_held(), "it is the other's");
         drop(held);
-        assert!(one.take(LONG).await.0.is_some());
+        assert!(one.take(LONG).await.is_held());
     }
 
     #[tokio::test]
@@ -194,7 +202,7 @@ mod tests {
         let held = one.take(LONG).await;
         assert!(timeout(SHORT, other.take(LONG)).await.is_err());
         drop(held);
-        assert!(third.take(LONG).await.0.is_some());
+        assert!(third.take(LONG).await.is_held());
     }
 
     #[tokio::test]
