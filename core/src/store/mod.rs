@@ -9,7 +9,6 @@ mod attempts;
 mod buckets;
 mod chain;
 mod changes;
-mod checkpoint;
 mod claims;
 mod column;
 mod contacts;

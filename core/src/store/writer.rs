@@ -12,10 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 
-use super::{
-    checkpoint::Checkpoints,
-    turn::{Turn, Turns},
-};
+use super::turn::{Turn, Turns};
 
 /// How long a write waits for the other daemon's.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,23 +20,20 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// apart.
 pub(super) const BUSY_POLL: Duration = Duration::from_millis(1);
 /// What the connection has of its own: no wait but that of [`Writer::begin`], and 16 MiB of pages, since ids and hashes
-/// go to all corners of their indexes, and a page that does not fit is written to the log each time it changes. A commit folds the log into the file itself only
-/// where it has 64 MiB, which `checkpoint.rs` is to keep it from.
-const SET_UP: &str = "PRAGMA busy_timeout = 0; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 16384";
+/// go to all corners of their indexes, and a page that does not fit is written to the log each time it changes.
+const SET_UP: &str = "PRAGMA busy_timeout = 0; PRAGMA cache_size = -16384";
 
 /// The one connection that writes; cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     pool: SqlitePool,
     turns: Turns,
-    checkpoints: Checkpoints,
 }
 
 /// An open `BEGIN IMMEDIATE` transaction; rolled back when dropped without commit.
 #[derive(Debug)]
 pub(super) struct Write {
     transaction: Transaction<'static, Sqlite>,
-    checkpoints: Checkpoints,
     _turn: Turn,
 }
 
@@ -51,13 +45,11 @@ impl Writer {
             .max_connections(1)
             .test_before_acquire(false)
             .after_connect(|writer, _| Box::pin(async move { sqlx::raw_sql(SET_UP).execute(writer).await.map(drop) }));
-        let pool = pool.connect_with(options.clone()).await?;
-        Ok(Self { pool, turns: Turns::new(path), checkpoints: Checkpoints::start(options).await? })
+        Ok(Self { pool: pool.connect_with(options).await?, turns: Turns::new(path) })
     }
 
     /// Closes the connection, once nobody writes.
     pub(super) async fn close(&self) {
-        self.checkpoints.close().await;
         self.pool.close().await;
         self.turns.close().await;
     }
@@ -76,10 +68,7 @@ impl Writer {
                 Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
                     tokio::time::sleep(BUSY_POLL).await;
                 }
-                begun => {
-                    let checkpoints = self.checkpoints.clone();
-                    return Ok(Write { transaction: begun?, checkpoints, _turn: turn });
-                }
+                begun => return Ok(Write { transaction: begun?, _turn: turn }),
             }
         }
     }
@@ -88,9 +77,7 @@ impl Writer {
 impl Write {
     /// Ends the transaction; its changes are on the disk when this returns.
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        self.transaction.commit().await?;
-        self.checkpoints.note();
-        Ok(())
+        self.transaction.commit().await
     }
 }
 
