@@ -40,6 +40,11 @@ impl Session {
     pub(super) fn word(&self) -> B256 {
         B256::left_padding_from(self.id.as_bytes())
     }
+
+    /// Whether it still runs, for a call that has waited.
+    pub(super) async fn check(&self, app: &App) -> Result<(), Problem> {
+        app.store.session(self.id, now_ms()).await?.map(drop).ok_or_else(unauthenticated)
+    }
 }
 
 impl FromRequestParts<App> for Session {

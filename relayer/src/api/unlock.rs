@@ -1,7 +1,11 @@
 //! Unlocking: six digits for the full code. Only the session that asked for the code can, and every attempt is counted
 //! and on the disk before it is compared (protocol.md §7.2).
 
-use std::net::IpAddr;
+use std::{
+    mem,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use alloy::{
     primitives::{B256, Bytes, aliases::U40},
@@ -16,7 +20,7 @@ use otp_core::{
     id::{self, Slot},
     merkle::Tree,
     seal::SealError,
-    store::{Attempt, Issuance, Issued, NewAttempt, Settlement, Status, Story},
+    store::{Attempt, Issuance, Issued, NewAttempt, Settlement, Status, Story, Take},
 };
 use serde_json::json;
 use tokio::sync::MutexGuard;
@@ -31,7 +35,12 @@ use super::{
     session::Session,
     turns::account_locked,
 };
-use crate::limits;
+
+/// How long an answer waits, without the account's turn, for the batcher to have seen the block that the indexer has seen:
+/// both ask the node every `chain.poll_ms`, each at its own time.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between the first two looks; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// `POST /v1/otps/{id}/unlock`
 #[utoipa::path(post, path = "/v1/otps/{id}/unlock", tag = "otps", summary = "The full code, for its digits",
@@ -53,19 +62,41 @@ pub(super) async fn unlock(
     Id(id): Id,
     Body(body): Body<DigitsBody>,
 ) -> Result<Response, Problem> {
-    match ready(&app, &session, id, body).await {
-        Ok(ready) => compare(&app, &session, ip, ready).await,
-        // An attempt takes from the limit as it is counted; what gets no further takes as much.
+    let given = match body.parse() {
+        Ok(given) => given,
         Err(problem) => {
             app.limits.unlock(&app.store, ip).await?;
-            Err(problem)
+            return Err(problem);
         }
+    };
+    // An attempt takes from the limit as it is counted; what gets no further takes as much.
+    let mut takes = app.limits.for_unlock(ip)?;
+    let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        match ready(&app, &session, id).await {
+            Ok(ready) => {
+                let compared = compare(&app, &session, ip, ready, &given, mem::take(&mut takes)).await?;
+                if let Some(answer) = compared {
+                    return Ok(answer);
+                }
+            }
+            Err(problem) => {
+                app.limits.take_for_unlock(&app.store, takes).await?;
+                return Err(problem);
+            }
+        }
+        if started.elapsed() >= PATIENCE {
+            let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
+            return Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1));
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        session.check(&app).await?;
     }
 }
 
 /// All that is there before digits are compared.
 struct Ready<'a> {
-    given: Digits,
     story: Story,
     issued: Issued,
     code: Code,
@@ -73,8 +104,7 @@ struct Ready<'a> {
     _turn: MutexGuard<'a, ()>,
 }
 
-async fn ready<'a>(app: &'a App, session: &Session, id: Uuid, body: DigitsBody) -> Result<Ready<'a>, Problem> {
-    let given = body.parse()?;
+async fn ready<'a>(app: &'a App, session: &Session, id: Uuid) -> Result<Ready<'a>, Problem> {
     // Asked before the turn, so that nobody but the owner can make others wait.
     let mut story = own_story(app, session, id).await?;
     let turn = match app.turns.take_now(session.account_id) {
@@ -92,30 +122,35 @@ async fn ready<'a>(app: &'a App, session: &Session, id: Uuid, body: DigitsBody) 
     let code = derive(app, session, &story, issuance).await?;
     let ticket = ticket(app, &story, issuance).await?;
     let issued = issued.clone();
-    Ok(Ready { given, story, issued, code, ticket, _turn: turn })
+    Ok(Ready { story, issued, code, ticket, _turn: turn })
 }
 
-async fn compare(app: &App, session: &Session, ip: Option<IpAddr>, ready: Ready<'_>) -> Result<Response, Problem> {
-    let Ready { given, story, issued, code, ticket, _turn } = ready;
+/// The answer; `None` where the code's limit is not known yet.
+async fn compare(
+    app: &App,
+    session: &Session,
+    ip: Option<IpAddr>,
+    ready: Ready<'_>,
+    given: &Digits,
+    takes: Vec<Take>,
+) -> Result<Option<Response>, Problem> {
+    let Ready { story, issued, code, ticket, _turn } = ready;
     let (account_id, request_id) = (session.account_id, story.id);
-    let new = NewAttempt { account_id, request_id, takes: app.limits.for_unlock(ip), now_ms: now_ms() };
+    let new = NewAttempt { account_id, request_id, takes: takes.clone(), now_ms: now_ms() };
     let (attempt, taken) = app.store.begin_attempt(new).await?;
-    limits::answered(taken)?;
+    app.limits.unlock_answered(&takes, taken)?;
     match attempt {
         Attempt::Locked => Err(locked()),
-        Attempt::LimitUnknown => {
-            let detail = "the block that issued is being looked at: try again in a moment; nothing was counted";
-            Err(Problem::new(StatusCode::CONFLICT, "not-issued", "Not issued", detail).retry_after(1))
-        }
+        Attempt::LimitUnknown => Ok(None),
         Attempt::TooMany { retry_after_s } => Err(too_many("wrong digits", retry_after_s)),
         Attempt::Limited => Err(Problem::internal(&"a limit refused an attempt and its buckets are not empty")),
         Attempt::Counted { guess, attempts_left } => {
-            let right = code.digits().matches(&given);
+            let right = code.digits().matches(given);
             app.limits.observe(ip, right);
             app.store.settle_attempt(Settlement { request_id, guess, right, now_ms: now_ms() }).await?;
             tracing::info!(otp_id = %request_id, right, attempts_left, "digits compared");
             if right {
-                unlocked(app, &story, &issued, &code, ticket)
+                unlocked(app, &story, &issued, &code, ticket).map(Some)
             } else {
                 app.tell_if_locked(account_id).await?;
                 Err(wrong_digits(attempts_left.into()))

@@ -6,6 +6,7 @@
 
 mod client;
 mod headers;
+mod refusals;
 mod tightening;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -24,7 +25,7 @@ pub use self::{
     client::{Network, address},
     headers::{note, note_policy, tell},
 };
-use self::{headers::SHARED, tightening::Tightening};
+use self::{headers::SHARED, refusals::Refusals, tightening::Tightening};
 use crate::config::{Limit, LimitsConfig, Quota, RequestScope};
 
 /// The leading digits of a phone number that share a limit: country, network and a bit of the number block.
@@ -36,6 +37,7 @@ pub struct Limits {
     config: LimitsConfig,
     keyring: Arc<Keyring>,
     tightening: Tightening,
+    refusals: Refusals,
 }
 
 /// Who asks for a code, and where it would go.
@@ -58,7 +60,7 @@ impl Limits {
     #[must_use]
     pub fn new(config: LimitsConfig, keyring: Arc<Keyring>) -> Self {
         let tightening = Tightening::new(config.tighten_above_percent, config.tighten_samples);
-        Self { keyring, tightening, config }
+        Self { keyring, tightening, config, refusals: Refusals::default() }
     }
 
     /// What the configuration says.
@@ -132,15 +134,31 @@ impl Limits {
     /// # Errors
     /// 429.
     pub async fn unlock(&self, store: &Store, ip: Option<IpAddr>) -> Result<(), Problem> {
-        self.take(store, self.for_unlock(ip)).await
+        let takes = self.for_unlock(ip)?;
+        self.take_for_unlock(store, takes).await
     }
 
-    /// What [`Limits::unlock`] takes, for an attempt that takes it as it is counted; its answer goes to [`answered`].
-    #[must_use]
-    pub fn for_unlock(&self, ip: Option<IpAddr>) -> Vec<Take> {
+    /// What [`Limits::unlock`] takes, for an attempt that takes it as it is counted; what came of it goes to
+    /// [`Limits::unlock_answered`].
+    ///
+    /// # Errors
+    /// 429, where it is known that there is nothing to take.
+    pub fn for_unlock(&self, ip: Option<IpAddr>) -> Result<Vec<Take>, Problem> {
         let takes = self.of_ip("unlock", self.config.unlocks_per_ip, ip);
         note_policy(&takes);
-        takes
+        let known = takes.iter().find_map(|take| Some((take.scope, self.refusals.wait_s(take)?)));
+        known.map_or(Ok(takes), |(scope, wait_s)| Err(refused(scope, wait_s)))
+    }
+
+    /// Notes what the buckets of an attempt hold.
+    ///
+    /// # Errors
+    /// 429 where one of them is empty.
+    pub fn unlock_answered(&self, takes: &[Take], taken: Taken) -> Result<(), Problem> {
+        if let (Taken::Refused { retry_after_s, .. }, [take]) = (&taken, takes) {
+            self.refusals.note(take, Duration::from_secs(*retry_after_s));
+        }
+        answered(taken)
     }
 
     /// Lets a message for confirmation be asked for.
@@ -158,6 +176,18 @@ impl Limits {
     #[must_use]
     pub fn mail(&self, address: &[u8]) -> Option<Take> {
         self.bucket("destination", self.config.contact_mails_per_destination, "contact", address)
+    }
+
+    /// Takes what [`Limits::for_unlock`] said, where no attempt came to be that would have; nothing of nothing.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn take_for_unlock(&self, store: &Store, takes: Vec<Take>) -> Result<(), Problem> {
+        if takes.is_empty() {
+            return Ok(());
+        }
+        let taken = store.take(takes.clone()).await?;
+        self.unlock_answered(&takes, taken)
     }
 
     async fn take(&self, store: &Store, takes: Vec<Take>) -> Result<(), Problem> {
@@ -191,10 +221,7 @@ impl Limits {
 }
 
 /// Notes what the buckets hold that were asked.
-///
-/// # Errors
-/// 429 where one of them is empty.
-pub fn answered(taken: Taken) -> Result<(), Problem> {
+fn answered(taken: Taken) -> Result<(), Problem> {
     match taken {
         Taken::All(levels) => {
             note(&levels);

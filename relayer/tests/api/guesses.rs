@@ -8,7 +8,7 @@ use alloy::{
     rpc::types::TransactionRequest,
     sol_types::SolCall,
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use otp_core::{
     clock::now_ms,
     contract::{IOtpVerifier::Policy, OtpVerifier},
@@ -138,6 +138,19 @@ async fn before_the_batcher_saw_the_block_no_more_is_evaluated_than_every_policy
     app.issue().await;
     let digits = app.right_digits(&person, guessed).await;
     assert_eq!(app.unlock(&person, guessed, &digits).await.told(), (423, "locked"), "the policy allowed one");
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_the_batcher_to_see_the_block() {
+    let app = TestApp::new().await;
+    let (person, contact) = app.person().await;
+    let otp = app.accepted(&person, contact).await;
+    app.issue_in(1).await;
+    assert_eq!(told(&app.answer_wrong(&person, otp, 1).await), [(422, Some(2))]);
+    let digits = app.right_digits(&person, otp).await;
+    let (right, ()) = join(app.unlock(&person, otp, &digits), app.issue()).await;
+    assert_eq!(right.status, 200, "{:?}", right.body);
+    assert_eq!(told(&app.answer_wrong(&person, otp, 1).await), [(422, Some(1))], "the right one was given back");
 }
 
 /// Counts an attempt that no limit is asked about.
