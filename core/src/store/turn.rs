@@ -4,8 +4,8 @@
 //! again and again takes the lock back between two looks. So each asks for its turn first, by `flock(2)` on two empty
 //! files: it waits for the second one while it holds the first, so whoever comes back finds the first one taken and stands behind.
 //!
-//! This is order, not safety: what is written is safe by SQLite's own lock, and where a turn cannot be had in time, or
-//! the files cannot be, one goes on without.
+//! This is order, not safety: what is written is safe by SQLite's own lock. Where a turn cannot be had in time, since whoever
+//! is next was stopped while it waited, or since the files cannot be used, one goes on without.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -13,7 +13,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -22,16 +22,29 @@ use tokio::{
     time::timeout,
 };
 
+/// How long one waits for other processes. They write for milliseconds, so whoever takes longer was stopped.
+const PEERS: Duration = Duration::from_secs(1);
+
 /// Asks for turns on one store; cheap to clone, and one of its clones has a turn at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     path: Arc<Path>,
-    files: Arc<Mutex<Option<Files>>>,
+    state: Arc<Mutex<State>>,
 }
 
-/// The turn; it ends when this is dropped.
+/// The turn, of this process at least; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Option<OwnedMutexGuard<Option<Files>>>);
+pub(super) struct Turn(Option<OwnedMutexGuard<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Locked while there is a [`Turn`], unless it goes without.
+    files: Option<Files>,
+    /// A wait that was given up. While it goes on, nobody waits beside it.
+    stuck: Option<JoinHandle<()>>,
+    /// That the files cannot be used was said.
+    is_told: bool,
+}
 
 #[derive(Debug)]
 struct Files {
@@ -44,37 +57,70 @@ struct Files {
 impl Turns {
     /// Turns on the store in the file at `path`.
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.into(), files: Arc::default() }
+        Self { path: path.into(), state: Arc::default() }
     }
 
-    /// Waits for the turn, in this process and then among all of them, for `longest` at most each.
+    /// Waits for the turn: in this process for `longest`, and then among all of them for a second of it.
     pub(super) async fn take(&self, longest: Duration) -> Turn {
-        let Ok(mut turn) = timeout(longest, Arc::clone(&self.files).lock_owned()).await else { return Turn(None) };
-        // They leave the guard while they are waited for: whoever stops waiting has them closed, which unlocks them.
-        let files = turn.take().map_or_else(|| Files::open(&self.path), Ok);
-        *turn = match files.and_then(Files::try_lock) {
-            Ok(Tried::Locked(files)) => Some(files),
-            Ok(Tried::Taken(files)) => files.wait(longest).await,
-            Err(error) => {
-                tracing::warn!(%error, "no turns at writing: the files for them cannot be used");
-                None
-            }
-        };
-        Turn(Some(turn))
+        let Ok(mut state) = timeout(longest, Arc::clone(&self.state).lock_owned()).await else { return Turn(None) };
+        if state.stuck.take_if(|stuck| stuck.is_finished()).is_some() || state.stuck.is_none() {
+            state.lock(&self.path, longest.min(PEERS)).await;
+        }
+        Turn(Some(state))
     }
 
     /// Closes the files, once nobody of this process has the turn.
     pub(super) async fn close(&self) {
-        *self.files.lock().await = None;
+        self.state.lock().await.files = None;
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(files) = &mut self.0 else { return };
+        let Some(state) = &mut self.0 else { return };
         // What cannot be unlocked is closed.
-        if files.as_ref().is_some_and(|files| files.now.unlock().is_err()) {
-            **files = None;
+        if state.files.as_ref().is_some_and(|files| files.now.unlock().is_err()) {
+            state.files = None;
+        }
+    }
+}
+
+impl State {
+    /// Locks the files, or leaves none.
+    async fn lock(&mut self, store: &Path, longest: Duration) {
+        // They are not in here while they are waited for: whoever stops waiting has them closed, which unlocks them.
+        let files = self.files.take().map_or_else(|| Files::open(store), Ok);
+        match files.and_then(Files::try_lock) {
+            Ok(Tried::Locked(files)) => self.files = Some(files),
+            Ok(Tried::Taken(files)) => self.wait(files, longest).await,
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Waits in a thread of its own, which nobody waits for when the process ends.
+    async fn wait(&mut self, files: Files, longest: Duration) {
+        let (tell, told) = oneshot::channel();
+        let waiting = move || {
+            let locked = files.next.lock().and_then(|()| files.now.lock()).and_then(|()| files.next.unlock());
+            // Where nobody waits any more, the files are dropped here.
+            let _ = tell.send(locked.map(|()| files));
+        };
+        match thread::Builder::new().name("otp-turn".to_owned()).spawn(waiting) {
+            Ok(thread) => self.stuck = Some(thread),
+            Err(error) => return self.tell(&error),
+        }
+        match timeout(longest, told).await {
+            Ok(Ok(Ok(files))) => self.files = Some(files),
+            Ok(Ok(Err(error))) => self.tell(&error),
+            Ok(Err(_)) => {}
+            Err(_) => return tracing::warn!("another process has or awaits its turn at writing and does not go on"),
+        }
+        self.stuck = None;
+    }
+
+    fn tell(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            tracing::warn!(%error, "no turns at writing: the files or a thread for them cannot be had");
         }
     }
 }
@@ -103,25 +149,6 @@ impl Files {
         self.next.unlock()?;
         Ok(if has_turn { Tried::Locked(self) } else { Tried::Taken(self) })
     }
-
-    /// Waits in a thread of its own, which nobody waits for when the process ends.
-    async fn wait(self, longest: Duration) -> Option<Self> {
-        let (tell, told) = oneshot::channel();
-        let waiting = move || {
-            let locked = self.next.lock().and_then(|()| self.now.lock()).and_then(|()| self.next.unlock());
-            // Where nobody waits any more, the files are dropped here.
-            let _ = tell.send(locked.map(|()| self));
-        };
-        let started = thread::Builder::new().name("otp-turn".to_owned()).spawn(waiting);
-        if let Err(error) = started {
-            tracing::warn!(%error, "no turn at writing: no thread to wait in");
-            return None;
-        }
-        match timeout(longest, told).await {
-            Ok(Ok(Ok(files))) => Some(files),
-            _ => None,
-        }
-    }
 }
 
 fn is_locked(tried: Result<(), TryLockError>) -> io::Result<bool> {
@@ -139,7 +166,7 @@ mod tests {
 
     impl Turn {
         fn is_held(&self) -> bool {
-            self.0.as_ref().is_some_and(|files| files.is_some())
+            self.0.as_ref().is_some_and(|state| state.files.is_some())
         }
     }
 
@@ -178,6 +205,22 @@ mod tests {
         assert_eq!(*order.lock().unwrap(), ["other", "one"]);
     }
 
+    /// Until there is a turn again: a wait that was given up may take a moment to end.
+    async fn held_again(turns: &Turns) -> Turn {
+        timeout(LONG, async {
+            loop {
+                let turn = turns.take(LONG).await;
+                if turn.is_held() {
+                    return turn;
+                }
+                drop(turn);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap()
+    }
+
     #[tokio::test]
     async fn without_a_turn_in_time_one_goes_on_and_has_one_later() {
         let folder = tempfile::tempdir().unwrap();
@@ -187,11 +230,29 @@ mod tests {
         assert!(!other.take(SHORT).await.is_held());
         assert!(!one.take(SHORT).await.is_held(), "nor in the same process");
         drop(held);
-        let held = other.take(LONG).await;
-        assert!(held.is_held());
+        let held = held_again(&other).await;
         assert!(!one.take(SHORT).await.is_held(), "it is the other's");
         drop(held);
-        assert!(one.take(LONG).await.is_held());
+        held_again(&one).await;
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_stopped_while_it_is_next_costs_one_wait_and_one_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("otp.db");
+        let turns = Turns::new(&path);
+        let stopped = Files::open(&path).unwrap();
+        stopped.next.lock().unwrap();
+        let started = std::time::Instant::now();
+        assert!(!turns.take(LONG).await.is_held());
+        let first = started.elapsed();
+        assert!(first >= PEERS && first < LONG, "{first:?}");
+        for _ in 0..100 {
+            assert!(!turns.take(LONG).await.is_held());
+        }
+        assert!(started.elapsed() < first + PEERS, "nobody waits beside the one who waits");
+        drop(stopped);
+        held_again(&turns).await;
     }
 
     #[tokio::test]
@@ -203,6 +264,7 @@ mod tests {
         assert!(timeout(SHORT, other.take(LONG)).await.is_err());
         drop(held);
         assert!(third.take(LONG).await.is_held());
+        held_again(&other).await;
     }
 
     #[tokio::test]

@@ -61,8 +61,8 @@ impl Writer {
 
     /// Begins a transaction by `statement`, as soon as nobody else writes.
     pub(super) async fn begin(&self, statement: &'static str) -> Result<Write, sqlx::Error> {
-        let started = Instant::now();
         let turn = self.turns.take(BUSY_TIMEOUT).await;
+        let started = Instant::now();
         loop {
             match begin_now(&self.pool, statement).await {
                 Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
