@@ -1,11 +1,17 @@
 //! Claiming a message: the next due row of the outbox, with everything that its message is made from, as long as it may
-//! still go out. Writer: the indexer.
+//! still go out. Workers that look at the same time are served by the same few statements. Writer: the indexer.
+
+use std::mem;
 
 use alloy::primitives::{Address, B256};
 use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
-use super::{APPROVAL_TTL_MS, ChangeKind, Store, StoreError, column, depth::HELD_MS, group::Outcome};
+use super::{
+    APPROVAL_TTL_MS, ChangeKind, Store, StoreError,
+    column::{self, json},
+    depth::HELD_MS,
+};
 use crate::{clock::now_ms, id::Purpose, language::Language, metrics::DELIVERIES};
 
 /// So many rows at most are settled by one claim: others wait for the commit.
@@ -21,6 +27,33 @@ macro_rules! due {
          AND due_at_ms < ?3 AND (due_at_ms <= ?1 OR due_at_ms > ?2 OR attempts = 0)"
     };
 }
+
+/// The rows that are due first, ?4 at most, each with whatever its message is made from. One statement for all, since each
+/// is a turn of the thread that every write waits for.
+pub(super) const DUE: &str = concat!(
+    "SELECT d.*, (SELECT b.timestamp FROM cursors u JOIN blocks b ON b.hash = u.hash) AS applied_s,
+            a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms, c.proved_at_ms,
+            c.challenge, r.action, r.reference, r.authorization_sealed, r.locked_at_ms,
+            landed.issuer, landed.purpose, landed.serial, landed.expiry
+     FROM (SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, language, attempts, created_at_ms,
+                  expires_at_ms, due_at_ms, state = 'sending' AS is_resumed
+           FROM deliveries WHERE ",
+    due!(),
+    "      ORDER BY due_at_ms LIMIT 0 + ?4) d
+     LEFT JOIN contacts c ON c.id = d.contact_id LEFT JOIN accounts a ON a.id = c.account_id
+     LEFT JOIN requests r ON r.id = d.request_id
+     LEFT JOIN events landed ON landed.rowid = (
+         SELECT event FROM landings WHERE on_chain_id = d.on_chain_id AND request_id = d.request_id)
+     ORDER BY d.due_at_ms"
+);
+/// Takes the messages in the JSON array ?1 until ?2.
+pub(super) const TAKE: &str = "
+    UPDATE deliveries SET state = 'sending', lease_until_ms = ?2, attempts = attempts + 1
+    WHERE message_id IN (SELECT value FROM json_each(?1))";
+/// Settles the messages in the JSON array ?1, `[message, state, why]` each.
+pub(super) const DROP: &str = "
+    UPDATE deliveries SET state = asked.value ->> 1, error = asked.value ->> 2 FROM json_each(?1) asked
+    WHERE message_id = asked.value ->> 0";
 
 /// A message that this process has claimed and must send or settle.
 #[derive(Debug)]
@@ -131,9 +164,7 @@ impl Store {
     /// When the store fails.
     pub async fn claim_delivery(&self, lease_ms: i64, head_s: Option<u64>) -> Result<Option<Job>, StoreError> {
         while self.is_delivery_due().await? {
-            let claiming = self.group.run(move |write| Box::pin(async move { claim(write, lease_ms, head_s).await }));
-            let Claimed { job, dropped } = claiming.await?;
-            let settled = dropped.len();
+            let Claimed { job, dropped, settled } = self.claims.run(Terms { lease_ms, head_s }).await?;
             for Dropped { message_id, channel, state, why } in dropped {
                 metrics::counter!(DELIVERIES, "channel" => channel, "state" => state).increment(1);
                 tracing::info!(message_id, state, why, "message not sent");
@@ -153,11 +184,21 @@ impl Store {
     }
 }
 
-/// What one look at the outbox came to.
+/// On what terms a message is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    lease_ms: i64,
+    head_s: Option<u64>,
+}
+
+/// What a look at the outbox came to.
 #[derive(Default)]
-struct Claimed {
+pub(super) struct Claimed {
     job: Option<Job>,
+    /// Rows to be told of here.
     dropped: Vec<Dropped>,
+    /// Rows that were settled by all who looked together: others may be due behind them.
+    settled: usize,
 }
 
 /// A row that was settled on the way.
@@ -168,39 +209,39 @@ struct Dropped {
     why: &'static str,
 }
 
-/// Workers that look at the same time share a commit (`group.rs`), so a claim is no wait for the disk of its own.
-async fn claim(
-    write: &mut SqliteConnection,
-    lease_ms: i64,
-    head_s: Option<u64>,
-) -> Result<Outcome<Claimed>, StoreError> {
-    let mut claimed = Claimed::default();
-    while claimed.job.is_none() && claimed.dropped.len() < MOST_DROPPED {
-        let Some(row) = next_due(write).await? else { break };
-        match load(write, &row, head_s).await? {
-            Verdict::Send(job) => {
-                sqlx::query(
-                    "UPDATE deliveries SET state = 'sending', lease_until_ms = ?, attempts = attempts + 1
-                     WHERE message_id = ?",
-                )
-                .bind(now_ms().saturating_add(lease_ms))
-                .bind(&row.message_id)
-                .execute(&mut *write)
-                .await?;
-                claimed.job = Some(*job);
-            }
-            Verdict::Drop { state, why } => {
-                sqlx::query("UPDATE deliveries SET state = ?, error = ? WHERE message_id = ?")
-                    .bind(state)
-                    .bind(why)
-                    .bind(&row.message_id)
-                    .execute(&mut *write)
-                    .await?;
-                claimed.dropped.push(Dropped { message_id: row.message_id, channel: row.channel, state, why });
+/// Takes a message for each who looks, as far as there are any, the one that is due first for the first of them.
+pub(super) async fn claim_all(write: &mut SqliteConnection, asked: &[Terms]) -> Result<Vec<Claimed>, StoreError> {
+    let lease_ms = asked.iter().map(|terms| terms.lease_ms).max().unwrap_or_default();
+    let head_s = asked.iter().filter_map(|terms| terms.head_s).max();
+    // One time for all of it: what was taken is not due again, however the clock is set meanwhile.
+    let now_ms = now_ms();
+    let (mut jobs, mut dropped) = (Vec::new(), Vec::new());
+    while jobs.len() < asked.len() && dropped.len() < MOST_DROPPED {
+        let due = next_due(write, now_ms, asked.len() - jobs.len()).await?;
+        if due.is_empty() {
+            break;
+        }
+        let (mut taken, mut ended) = (Vec::new(), Vec::new());
+        for row in due {
+            match load(write, &row, head_s).await? {
+                Verdict::Send(job) => {
+                    taken.push(row.message_id);
+                    jobs.push(*job);
+                }
+                Verdict::Drop { state, why } => {
+                    ended.push((row.message_id.clone(), state, why));
+                    dropped.push(Dropped { message_id: row.message_id, channel: row.channel, state, why });
+                }
             }
         }
+        sqlx::query(TAKE).bind(json(&taken)?).bind(now_ms.saturating_add(lease_ms)).execute(&mut *write).await?;
+        if !ended.is_empty() {
+            sqlx::query(DROP).bind(json(&ended)?).execute(&mut *write).await?;
+        }
     }
-    Ok(Outcome::Keep(claimed))
+    let (settled, mut jobs) = (dropped.len(), jobs.into_iter());
+    let claimed = |_: &Terms| Claimed { job: jobs.next(), dropped: mem::take(&mut dropped), settled };
+    Ok(asked.iter().map(claimed).collect())
 }
 
 enum Verdict {
@@ -208,30 +249,15 @@ enum Verdict {
     Drop { state: &'static str, why: &'static str },
 }
 
-async fn next_due(write: &mut SqliteConnection) -> Result<Option<DueRow>, StoreError> {
-    let now = now_ms();
-    Ok(sqlx::query_as(concat!(
-        "SELECT message_id, request_id, on_chain_id, notice_id, contact_id, channel, language, attempts, created_at_ms,
-         expires_at_ms, state = 'sending' AS is_resumed FROM deliveries WHERE ",
-        due!(),
-        " ORDER BY due_at_ms LIMIT 1"
-    ))
-    .bind(now)
-    .bind(now.saturating_add(LONGEST_PAUSE_MS))
-    .bind(HELD_MS)
-    .fetch_optional(&mut *write)
-    .await?)
+/// A row without its contact is an error for all: it would stand first for good, and what is behind it wait in silence.
+async fn next_due(write: &mut SqliteConnection, now_ms: i64, most: usize) -> Result<Vec<DueRow>, StoreError> {
+    let due = sqlx::query_as(DUE).bind(now_ms).bind(now_ms.saturating_add(LONGEST_PAUSE_MS)).bind(HELD_MS);
+    Ok(due.bind(i64::try_from(most).unwrap_or(i64::MAX)).fetch_all(write).await?)
 }
 
 async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -> Result<Verdict, StoreError> {
-    let person: PersonRow = sqlx::query_as(
-        "SELECT a.id AS account_id, a.wallet, a.seed_sealed, c.address_sealed, c.removed_at_ms, c.confirmed_at_ms,
-         c.proved_at_ms, c.challenge FROM contacts c JOIN accounts a ON a.id = c.account_id WHERE c.id = ?",
-    )
-    .bind(row.contact_id)
-    .fetch_one(&mut *write)
-    .await?;
-    let now_ms = if row.notice_id.is_some() { now_ms() } else { chain_time_ms(write, head_s).await? };
+    let person = &row.person;
+    let now_ms = if row.notice_id.is_some() { now_ms() } else { row.chain_time_ms(head_s)? };
     if row.expires_at_ms <= now_ms {
         return Ok(Verdict::Drop { state: "expired", why: "expired" });
     }
@@ -242,8 +268,8 @@ async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -
         return Ok(Verdict::Drop { state: "failed", why: "contact not confirmed" });
     }
     let content = match (row.request_id, &row.on_chain_id, row.notice_id) {
-        (Some(request_id), Some(id), None) => load_code(write, request_id, column::word(id, "deliveries")?).await?,
-        (None, None, Some(notice_id)) => load_notice(write, notice_id, &person).await?,
+        (Some(request_id), Some(id), None) => row.code(request_id, column::word(id, "deliveries")?)?,
+        (None, None, Some(notice_id)) => load_notice(write, notice_id, person).await?,
         _ => return Err(StoreError::Damaged { table: "deliveries" }),
     };
     // Who was removed is told so, and nothing else.
@@ -263,55 +289,52 @@ async fn load(write: &mut SqliteConnection, row: &DueRow, head_s: Option<u64>) -
         expires_at_ms: row.expires_at_ms,
         account_id: person.account_id,
         wallet: column::address(&person.wallet, "accounts")?,
-        seed_sealed: person.seed_sealed,
+        seed_sealed: person.seed_sealed.clone(),
         channel: row.channel.clone(),
         language: row.language,
         contact_id: row.contact_id,
-        address_sealed: person.address_sealed,
+        address_sealed: person.address_sealed.clone(),
         content,
     })))
-}
-
-async fn chain_time_ms(write: &mut SqliteConnection, head_s: Option<u64>) -> Result<i64, StoreError> {
-    let applied_s: i64 = sqlx::query_scalar("SELECT b.timestamp FROM cursors c JOIN blocks b ON b.hash = c.hash")
-        .fetch_one(&mut *write)
-        .await?;
-    Ok(applied_s.max(head_s.map_or(0, column::signed)).saturating_mul(1_000))
 }
 
 /// Something to say, or the state to put the row in and why.
 type Loaded = Result<Content, (&'static str, &'static str)>;
 
-/// That a request was told of a failure is not asked: what landed all the same, after a reorg, is good, and the relayer
-/// takes its word back when it sees the block. Until then a row that was dropped would stay dropped.
-async fn load_code(write: &mut SqliteConnection, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
-    let request: RequestRow =
-        sqlx::query_as("SELECT action, reference, authorization_sealed, locked_at_ms FROM requests WHERE id = ?")
-            .bind(request_id)
-            .fetch_one(&mut *write)
-            .await?;
-    let landed: Option<(Vec<u8>, Vec<u8>, i64, i64)> =
-        sqlx::query_as("SELECT issuer, purpose, serial, expiry FROM landings WHERE on_chain_id = ? AND request_id = ?")
-            .bind(on_chain_id.as_slice())
-            .bind(request_id)
-            .fetch_optional(&mut *write)
-            .await?;
-    if request.locked_at_ms.is_some() {
-        return Ok(Err(("failed", "request locked")));
+impl DueRow {
+    fn chain_time_ms(&self, head_s: Option<u64>) -> Result<i64, StoreError> {
+        let applied_s = self.applied_s.ok_or(StoreError::Damaged { table: "cursors" })?;
+        Ok(applied_s.max(head_s.map_or(0, column::signed)).saturating_mul(1_000))
     }
-    let Some((issuer, purpose, serial, expiry)) = landed else { return Ok(Err(("cancelled", "off the chain"))) };
-    Ok(Ok(Content::Code(CodeContent {
-        request_id,
-        on_chain_id,
-        issuer: column::address(&issuer, "events")?,
-        purpose: Purpose::try_from(column::word(&purpose, "events")?)
-            .map_err(|_| StoreError::Damaged { table: "events" })?,
-        serial: column::unsigned(serial, "events")?,
-        expiry: column::unsigned(expiry, "events")?,
-        action: column::word(&request.action, "requests")?,
-        reference: request.reference,
-        authorization_sealed: request.authorization_sealed,
-    })))
+
+    /// That a request was told of a failure is not asked: what landed all the same, after a reorg, is good, and the relayer
+    /// takes its word back when it sees the block. Until then a row that was dropped would stay dropped.
+    fn code(&self, request_id: Uuid, on_chain_id: B256) -> Result<Loaded, StoreError> {
+        if self.locked_at_ms.is_some() {
+            return Ok(Err(("failed", "request locked")));
+        }
+        let (Some(issuer), Some(purpose), Some(serial), Some(expiry)) =
+            (&self.issuer, &self.purpose, self.serial, self.expiry)
+        else {
+            return Ok(Err(("cancelled", "off the chain")));
+        };
+        let (Some(action), Some(reference), Some(authorization_sealed)) =
+            (&self.action, &self.reference, &self.authorization_sealed)
+        else {
+            return Err(StoreError::Damaged { table: "requests" });
+        };
+        Ok(Ok(Content::Code(CodeContent {
+            request_id,
+            on_chain_id,
+            issuer: column::address(issuer, "events")?,
+            purpose: column::purpose(purpose, "events")?,
+            serial: column::unsigned(serial, "events")?,
+            expiry: column::unsigned(expiry, "events")?,
+            action: column::word(action, "requests")?,
+            reference: reference.clone(),
+            authorization_sealed: authorization_sealed.clone(),
+        })))
+    }
 }
 
 async fn load_notice(write: &mut SqliteConnection, notice_id: Uuid, person: &PersonRow) -> Result<Loaded, StoreError> {
@@ -408,6 +431,20 @@ struct DueRow {
     created_at_ms: i64,
     expires_at_ms: i64,
     is_resumed: bool,
+    /// When the cursor's block was, in Unix seconds.
+    applied_s: Option<i64>,
+    #[sqlx(flatten)]
+    person: PersonRow,
+    // Of the request, where there is one.
+    action: Option<Vec<u8>>,
+    reference: Option<String>,
+    authorization_sealed: Option<Vec<u8>>,
+    locked_at_ms: Option<i64>,
+    // Of its landing.
+    issuer: Option<Vec<u8>>,
+    purpose: Option<Vec<u8>>,
+    serial: Option<i64>,
+    expiry: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -420,12 +457,4 @@ struct PersonRow {
     confirmed_at_ms: Option<i64>,
     proved_at_ms: Option<i64>,
     challenge: i64,
-}
-
-#[derive(FromRow)]
-struct RequestRow {
-    action: Vec<u8>,
-    reference: String,
-    authorization_sealed: Vec<u8>,
-    locked_at_ms: Option<i64>,
 }

@@ -11,13 +11,25 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 pub use self::words::{ProviderWord, Teller};
-use super::{Depths, Store, StoreError, Write, column, group::Outcome};
+use super::{
+    Depths, Store, StoreError, Write,
+    column::{self, json},
+    group::Outcome,
+};
 use crate::{clock::now_ms, id::Deployment};
 
 const MESSAGE_DOMAIN: &[u8] = b"otp/message/v1\0";
 /// SQLite takes the index of what is due only where its own condition stands as it was written.
 pub(super) const RELEASE: &str =
     "UPDATE deliveries SET lease_until_ms = 0 WHERE state IN ('queued', 'sending') AND lease_until_ms > 0";
+/// The same of what a reorg may make due again.
+pub(super) const RELEASE_ENDED: &str =
+    "UPDATE deliveries SET lease_until_ms = 0 WHERE state IN ('cancelled', 'expired') AND lease_until_ms > 0";
+/// Marks the messages in the JSON array ?1, `[message, the provider's name for it]` each, as taken at ?2.
+pub(super) const ACCEPT: &str = "
+    UPDATE deliveries SET state = 'accepted', sent_at_ms = ?2, provider_id = asked.value ->> 1, error = NULL
+    FROM json_each(?1) asked
+    WHERE message_id = asked.value ->> 0 AND state NOT IN ('delivered', 'bounced')";
 
 /// What message ids are made from.
 #[derive(Debug, Clone)]
@@ -102,8 +114,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn mark_accepted(&self, message_id: &str, provider_id: Option<&str>) -> Result<(), StoreError> {
-        let (message_id, provider_id) = (message_id.to_owned(), provider_id.map(str::to_owned));
-        self.group.run(move |write| Box::pin(async move { accept(write, &message_id, provider_id).await })).await
+        self.acceptances.run((message_id.to_owned(), provider_id.map(str::to_owned))).await
     }
 
     /// The message can be tried again from `due_at_ms` on, a notice also when it expires: then it is settled. (A code
@@ -132,7 +143,9 @@ impl Store {
     /// When the store fails.
     pub async fn release_deliveries(&self) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        sqlx::query(RELEASE).execute(&mut *tx).await?;
+        for release in [RELEASE, RELEASE_ENDED] {
+            sqlx::query(release).execute(&mut *tx).await?;
+        }
         Ok(tx.commit().await?)
     }
 
@@ -228,21 +241,13 @@ pub(super) async fn revive_fallbacks(tx: &mut Write, outbox: &Outbox, landing: &
     Ok(u64::try_from(others.len()).unwrap_or_default())
 }
 
-async fn accept(
+/// Records what providers have taken: message and their own name for it, where they have one.
+pub(super) async fn accept_all(
     write: &mut SqliteConnection,
-    message_id: &str,
-    provider_id: Option<String>,
-) -> Result<Outcome<()>, StoreError> {
-    sqlx::query(
-        "UPDATE deliveries SET state = 'accepted', sent_at_ms = ?, provider_id = ?, error = NULL
-         WHERE message_id = ? AND state NOT IN ('delivered', 'bounced')",
-    )
-    .bind(now_ms())
-    .bind(provider_id)
-    .bind(message_id)
-    .execute(write)
-    .await?;
-    Ok(Outcome::Keep(()))
+    all: &[(String, Option<String>)],
+) -> Result<Vec<()>, StoreError> {
+    sqlx::query(ACCEPT).bind(json(all)?).bind(now_ms()).execute(write).await?;
+    Ok(vec![(); all.len()])
 }
 
 async fn retry(

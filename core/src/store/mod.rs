@@ -69,6 +69,7 @@ pub use self::{
     submissions::*, switches::*, waiting::*,
 };
 use self::{
+    claims::{Claimed, Terms},
     gather::Gathering,
     group::Group,
     rules::QueueBound,
@@ -118,18 +119,23 @@ pub enum StoreError {
     },
 }
 
+type SessionReads = SharedRead<(Uuid, i64), Option<SessionRow>>;
+type StoryReads = SharedRead<(Uuid, Uuid), Option<StoryRow>>;
+
 /// A handle to the database file; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     readers: SqlitePool,
     writer: Writer,
-    sessions: SharedRead<(Uuid, i64), Option<SessionRow>>,
-    stories: SharedRead<(Uuid, Uuid), Option<StoryRow>>,
+    sessions: SessionReads,
+    stories: StoryReads,
     group: Group,
     submissions: Gathering<NewRequest, Submission>,
     takes: Gathering<Vec<Take>, Taken>,
     attempts: Gathering<NewAttempt, (Attempt, Taken)>,
     settlements: Gathering<Settlement, ()>,
+    claims: Gathering<Terms, Claimed>,
+    acceptances: Gathering<(String, Option<String>), ()>,
     /// Whether the log may hold what was erased; at the start nobody knows.
     log_holds_erased: Arc<AtomicBool>,
 }
@@ -159,12 +165,7 @@ impl Store {
         migrating.close().await;
         let writer = Writer::open(path, options.clone()).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
-        let sessions = SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, i64)]| {
-            Box::pin(sessions::find_all(readers, asked))
-        });
-        let stories = SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, Uuid)]| {
-            Box::pin(story::find_all(readers, asked))
-        });
+        let (sessions, stories) = shared_reads(&readers);
         let group = Group::start(writer.clone());
         let queue = QueueBound::default();
         let submissions = Gathering::new(group.clone(), move |write, all: &[NewRequest]| {
@@ -176,6 +177,9 @@ impl Store {
             Gathering::new(group.clone(), |write, all: &[NewAttempt]| Box::pin(attempts::begin_all(write, all)));
         let settlements =
             Gathering::new(group.clone(), |write, all: &[Settlement]| Box::pin(attempts::settle_all(write, all)));
+        let claims = Gathering::new(group.clone(), |write, all: &[Terms]| Box::pin(claims::claim_all(write, all)));
+        let acceptances =
+            Gathering::new(group.clone(), |write, all: &[_]| Box::pin(deliveries::accept_all(write, all)));
         let log_holds_erased = Arc::new(AtomicBool::new(true));
         Ok(Self {
             readers,
@@ -187,6 +191,8 @@ impl Store {
             takes,
             attempts,
             settlements,
+            claims,
+            acceptances,
             log_holds_erased,
         })
     }
@@ -200,7 +206,8 @@ impl Store {
         let options = self.readers.connect_options().as_ref().clone();
         let pool = SqlitePoolOptions::new().max_connections(GUESTS).acquire_timeout(GUEST_TIMEOUT);
         let readers = pool.test_before_acquire(false).connect_with(options).await?;
-        Ok(Self { readers, ..self.clone() })
+        let (sessions, stories) = shared_reads(&readers);
+        Ok(Self { readers, sessions, stories, ..self.clone() })
     }
 
     /// Closes the read connections of a guest.
@@ -240,6 +247,16 @@ impl Store {
         write.commit().await?;
         Ok(result)
     }
+}
+
+/// What is asked on these connections by many at once.
+fn shared_reads(readers: &SqlitePool) -> (SessionReads, StoryReads) {
+    let sessions = SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, i64)]| {
+        Box::pin(sessions::find_all(readers, asked))
+    });
+    let stories =
+        SharedRead::start(readers.clone(), |readers, asked: &[(Uuid, Uuid)]| Box::pin(story::find_all(readers, asked)));
+    (sessions, stories)
 }
 
 /// Makes the file where there is none, for nobody else to read; SQLite gives its companions the same mode. One that is

@@ -1,7 +1,7 @@
 //! How SQLite goes about a statement: for tests that hold one to an index, since a scan is slow only once it matters.
 
 use super::{
-    Store, attempts, deliveries, depth, guesses, inapp,
+    Store, attempts, claims, deliveries, depth, guesses, inapp,
     issuance::{self, calls},
     sessions,
 };
@@ -21,6 +21,8 @@ async fn what_the_daemons_ask_again_and_again_reads_no_table_that_grows() {
         (depth::IS_ANY_HELD, "deliveries_due (due_at_ms=?)"),
         (depth::RELEASE, "deliveries_due (due_at_ms=?)"),
         (deliveries::RELEASE, "deliveries_due"),
+        (deliveries::RELEASE_ENDED, "deliveries_leased"),
+        (claims::DUE, "deliveries_due (due_at_ms<?)"),
         (calls::UNMINED, "calls_open (sender=?)"),
         (inapp::PRUNE, "inapp_messages_keep (keep_until_ms<?)"),
         (inapp::PRUNE, "accounts_erased"),
@@ -43,6 +45,9 @@ async fn what_is_asked_for_many_at_once_is_looked_up_one_by_one() {
         guesses::FORGET,
         issuance::CLAIM,
         calls::BATCH,
+        claims::TAKE,
+        claims::DROP,
+        deliveries::ACCEPT,
     ] {
         let plan = of(statement).await;
         let scans: Vec<_> = plan.lines().filter(|step| step.starts_with("SCAN")).collect();

@@ -1,15 +1,19 @@
 //! From the chain to the inbox, over a mail server that fails.
 
+use std::collections::HashSet;
+
 use alloy::primitives::B256;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::join_all;
 use indexer::tail::Step;
 use otp_core::{
     clock::now_ms,
-    store::{Attempt, MinedAt, NewAttempt, Settlement},
+    store::{Attempt, MinedAt, NewAttempt, ProviderWord, Settlement, Teller},
 };
 use serde_json::Value;
+use uuid::Uuid;
 
-use crate::harness::{Chain, Mailbox, NetProxy, World, follow, work_off};
+use crate::harness::{Chain, Mailbox, NetProxy, Person, World, follow, work_off};
 
 #[tokio::test]
 async fn a_code_on_the_chain_arrives_once_with_digits_and_a_link_that_opens() {
@@ -276,23 +280,71 @@ async fn a_code_that_expired_while_the_indexer_was_away_is_not_sent() {
     assert_eq!(world.deliveries("expired").await, 1, "the tail stands below the head still");
 }
 
-#[tokio::test]
-async fn a_locked_requests_code_is_not_sent() {
-    let world = World::new().await;
-    let (person, _) = world.issue_one().await;
-    let requests = world.store.request_ids(person.account_id, None, 1).await.unwrap();
-    // As the batcher has it once it saw the block, which tells how many attempts there are.
+/// Uses up a request's attempts, once the batcher has seen its block, which tells how many there are.
+async fn lock(world: &World, person: &Person, request_id: Uuid) {
     let call = world.store.open_calls(world.chain.issuer).await.unwrap().remove(0);
     let mined = MinedAt { tx_hash: call.transactions[0].hash, block_number: 1, block_hash: B256::ZERO };
     world.store.mark_mined(world.lease, call.id, &mined, Some(3)).await.unwrap();
     for _ in 0..3 {
-        let (account_id, request_id) = (person.account_id, requests[0]);
-        let new = NewAttempt { account_id, request_id, takes: Vec::new(), now_ms: now_ms() };
+        let new = NewAttempt { account_id: person.account_id, request_id, takes: Vec::new(), now_ms: now_ms() };
         let (attempt, _) = world.store.begin_attempt(new).await.unwrap();
         let Attempt::Counted { guess, .. } = attempt else { panic!("{attempt:?}") };
         let settlement = Settlement { request_id, guess, right: false, now_ms: now_ms() };
         world.store.settle_attempt(settlement).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn workers_that_look_at_once_take_each_message_once_and_each_is_settled_as_its_own() {
+    let world = World::new().await;
+    let authorization = world.withdrawal();
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        let person = world.confirmed_person().await;
+        let request = world.request(&person, &authorization).await;
+        asked.push((person, request));
+    }
+    let rows: Vec<_> = asked.iter().map(|(person, request)| (person, *request, authorization.action)).collect();
+    let issued = world.batch(&rows).await;
+    let ids: Vec<_> = issued.iter().map(|code| code.id).collect();
+    world.chain.set_otps(world.chain.issuer, issued[0].serial, &ids).await;
+    let (locked, request) = &asked[3];
+    lock(&world, locked, *request).await;
+    follow(&mut world.tail(&world.chain.url)).await;
+
+    let claims = join_all((0..10).map(|_| world.store.claim_delivery(60_000, None))).await;
+    let jobs: Vec<_> = claims.into_iter().filter_map(Result::unwrap).collect();
+    let claimed: HashSet<_> = jobs.iter().map(|job| (job.account_id, job.message_id.clone())).collect();
+    let due = asked.iter().zip(&issued).filter(|((person, _), _)| person.account_id != locked.account_id);
+    let due: HashSet<_> = due
+        .map(|((person, _), code)| (person.account_id, world.outbox.message_id(code.id.as_slice(), "email")))
+        .collect();
+    assert_eq!((jobs.len(), &claimed), (7, &due), "each once, and what it says is its own");
+    assert!(jobs.iter().all(|job| job.attempts == 1 && !job.is_resumed));
+    assert_eq!((world.deliveries("sending").await, world.deliveries("failed").await), (7, 1));
+
+    let named: Vec<_> = jobs.iter().enumerate().map(|(n, job)| (job, format!("SM{n}"))).collect();
+    for accepted in
+        join_all(named.iter().map(|(job, name)| world.store.mark_accepted(&job.message_id, Some(name)))).await
+    {
+        accepted.unwrap();
+    }
+    assert_eq!(world.deliveries("accepted").await, 7);
+    for (job, name) in named {
+        let word = (ProviderWord::Delivered, Teller::Provider);
+        assert!(world.store.report_delivery(&world.outbox, &name, word.0, word.1).await.unwrap().is_some());
+        let (_, request) = asked.iter().find(|(person, _)| person.account_id == job.account_id).unwrap();
+        let story = world.store.story(job.account_id, *request).await.unwrap().unwrap();
+        assert_eq!(story.delivery.unwrap().state, "delivered", "{name} is the name of this one");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_requests_code_is_not_sent() {
+    let world = World::new().await;
+    let (person, _) = world.issue_one().await;
+    let requests = world.store.request_ids(person.account_id, None, 1).await.unwrap();
+    lock(&world, &person, requests[0]).await;
     follow(&mut world.tail(&world.chain.url)).await;
     work_off(&world.worker(1)).await;
     assert_eq!(world.deliveries("failed").await, 1);

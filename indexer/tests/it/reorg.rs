@@ -74,6 +74,24 @@ async fn a_reorg_while_the_message_is_on_its_way_counts_it_as_sent() {
 }
 
 #[tokio::test]
+async fn a_start_ends_the_lease_of_a_message_that_a_reorg_has_taken_out() {
+    let world = World::new().await;
+    let (_, issued) = world.issue_one().await;
+    let mut tail = world.tail(&world.chain.url);
+    follow(&mut tail).await;
+    let job = world.store.claim_delivery(60_000, None).await.unwrap().unwrap();
+    world.chain.reorg(1).await;
+    follow(&mut tail).await;
+    assert_eq!(world.deliveries("cancelled").await, 1);
+    // Its process was killed. The next one knows that nobody holds it, before the code lands again.
+    world.store.release_deliveries().await.unwrap();
+    world.chain.set_otps(world.chain.issuer, issued.serial, &[issued.id]).await;
+    follow(&mut tail).await;
+    let again = world.store.claim_delivery(60_000, None).await.unwrap().expect("due at once");
+    assert_eq!(again.message_id, job.message_id);
+}
+
+#[tokio::test]
 async fn a_deep_reorg_takes_back_verified_and_consumed() {
     let world = World::new().await;
     let (_, issued) = world.issue_one().await;
