@@ -39,7 +39,7 @@ pub(super) async fn run(bench: &Bench) -> Result<Growth> {
     let sink = Sink::start().await?;
     let mut stack = Stack::start(&bench.options("growth", Some(sink.port))?).await?;
     let people = people::enter(&stack.description, &sink, PEOPLE).await?;
-    let mut rows = vec![measure(&stack, &people, 0).await?];
+    let mut rows = vec![measure(bench, &stack, &people, 0).await?];
     settled::settle(&stack).await?;
     let mut sizes = vec![STORED_QUICK];
     sizes.extend(bench.full.then_some(STORED));
@@ -50,13 +50,14 @@ pub(super) async fn run(bench: &Bench) -> Result<Growth> {
         fill(&stack.description.database_path, stored).await?;
         stack.restart(Daemon::Relayer).await?;
         stack.restart(Daemon::Indexer).await?;
-        rows.push(measure(&stack, &people, stored).await?);
+        rows.push(measure(bench, &stack, &people, stored).await?);
     }
     stack.stop().await?;
     Ok(Growth { rows })
 }
 
-async fn measure(stack: &Stack, people: &Arc<[people::Person]>, stored: usize) -> Result<Row> {
+async fn measure(bench: &Bench, stack: &Stack, people: &Arc<[people::Person]>, stored: usize) -> Result<Row> {
+    bench.settle_disk().await?;
     let asking = Arc::clone(people);
     let accepted = load::open(RATE, SECONDS, move |number| {
         let person = asking.get(number % asking.len()).cloned();

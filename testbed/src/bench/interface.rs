@@ -62,7 +62,7 @@ pub(super) async fn run(bench: &Bench) -> Result<Interface> {
         for repeat in 1..=bench.repeats {
             bench.tell(&format!("{clients} clients, repeat {repeat} of {}", bench.repeats));
             let [ours, full, normal] = &mut measured;
-            ours.add(relayer(&mut stack, &sink, &people, clients).await?);
+            ours.add(relayer(bench, &mut stack, &sink, &people, clients).await?);
             full.add(rival(bench, "FULL", clients).await?);
             normal.add(rival(bench, "NORMAL", clients).await?);
         }
@@ -74,6 +74,7 @@ pub(super) async fn run(bench: &Bench) -> Result<Interface> {
         }));
     }
     bench.tell(&format!("{STEADY_RATE} requests a second for {STEADY_SECONDS} s"));
+    bench.settle_disk().await?;
     let steady = steady(&people).await?;
     stack.stop().await?;
     Ok(Interface { rows, steady })
@@ -88,8 +89,15 @@ impl Repeats {
 
 /// The indexer stands still while requests are accepted: what it does, the other side does not do at all. It then sends
 /// the mail, which the digits are read from; the pipeline's figures have what that takes.
-async fn relayer(stack: &mut Stack, sink: &Sink, people: &Arc<[Person]>, clients: usize) -> Result<(Summary, Summary)> {
+async fn relayer(
+    bench: &Bench,
+    stack: &mut Stack,
+    sink: &Sink,
+    people: &Arc<[Person]>,
+    clients: usize,
+) -> Result<(Summary, Summary)> {
     stack.stop_daemon(Daemon::Indexer).await?;
+    bench.settle_disk().await?;
     let asking = Arc::clone(people);
     let issued = load::closed(clients, OPERATIONS / clients, move |client, _| {
         let person = asking.get(client).cloned();
@@ -105,6 +113,7 @@ async fn relayer(stack: &mut Stack, sink: &Sink, people: &Arc<[Person]>, clients
             codes.push((otp.id, digits));
         }
     }
+    bench.settle_disk().await?;
     let (unlocking, codes) = (Arc::clone(people), Arc::new(codes));
     let unlocked = load::closed(clients, OPERATIONS / clients, move |client, turn| {
         let (person, codes) = (unlocking.get(client).cloned(), Arc::clone(&codes));
@@ -127,6 +136,7 @@ async fn rival(bench: &Bench, synchronous: &str, clients: usize) -> Result<(Summ
     // One code per user can be open there, so each operation has a user of its own.
     let rival = Arc::new(Rival::start(&folder.join("better-auth.db"), synchronous, OPERATIONS).await?);
     let turns = OPERATIONS / clients;
+    bench.settle_disk().await?;
     let issuing = Arc::clone(&rival);
     let issued = load::closed(clients, turns, move |client, turn| {
         let rival = Arc::clone(&issuing);
@@ -137,6 +147,7 @@ async fn rival(bench: &Bench, synchronous: &str, clients: usize) -> Result<(Summ
     for user in 0..clients * turns {
         digits.push(rival.digits(user).await?);
     }
+    bench.settle_disk().await?;
     let (verifying, digits) = (rival, Arc::new(digits));
     let verified = load::closed(clients, turns, move |client, turn| {
         let (rival, digits) = (Arc::clone(&verifying), Arc::clone(&digits));

@@ -24,13 +24,18 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    process::Stdio,
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use tokio::{process::Command, time::timeout};
 
 use crate::stack::Options;
+
+const SYNCED_WITHIN: Duration = Duration::from_secs(120);
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -121,6 +126,13 @@ impl Bench {
         options.code_ttl_s = 180;
         options.smtp_port = smtp_port;
         Ok(options)
+    }
+
+    /// Waits until what was written so far is on the disk, which else is written while something else is measured.
+    async fn settle_disk(&self) -> Result<()> {
+        let synced = timeout(SYNCED_WITHIN, Command::new("sync").stdin(Stdio::null()).kill_on_drop(true).status());
+        ensure!(synced.await.context("the disk takes too long")??.success(), "sync(1) failed");
+        Ok(())
     }
 
     /// An empty folder for a part.
